@@ -27,10 +27,9 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
         (Ended s, Register c) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
         (Existing s, Register { CheckpointId: { } key }) when !Knows(s, key) => UnknownCheckpoint(key),
         (Live s, Register c) when IsStale(s, c.From) => RefuseState(s),
-        (Running, Register) => Done(),
-        (Launching s, Register c) => Accept(new AttemptRegistered(s.Facts.Attempt, c.CheckpointId, now)),
-        (Suspended { Facts.Image: null } s, Register c) =>
-            Accept(new AttemptRegistered(s.Facts.Attempt, c.CheckpointId, now)),
+        (Running s, Register) => Answer(new Registered(s.Facts.Attempt)),
+        (Launching s, Register c) => Admit(s, c, now),
+        (Suspended { Facts.Image: null } s, Register c) => Admit(s, c, now),
         (Existing s, Register) => RefuseState(s),
 
         (Absent, SaveCheckpoint or LookUpCheckpoint or Sleep or Heartbeat) => Missing(command),
@@ -103,8 +102,13 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
 
     private static Decision RegisterUnknown(Register c, DateTimeOffset now) => c.CheckpointId is { } key
         ? UnknownCheckpoint(key)
-        : Accept(
-            new SelfRegistered(c.Instance, c.Tenant, now), new AttemptRegistered(Attempt.None, null, now));
+        : new Decision(
+            new Registered(Attempt.None),
+            [new SelfRegistered(c.Instance, c.Tenant, now), new AttemptRegistered(Attempt.None, null, now)],
+            []);
+
+    private static Decision Admit(Existing s, Register c, DateTimeOffset now) => new(
+        new Registered(s.Facts.Attempt), [new AttemptRegistered(s.Facts.Attempt, c.CheckpointId, now)], []);
 
     private static bool Knows(Existing s, string key) =>
         s.Facts.Checkpoints.Contains(key) || s.Facts.Sleeps.ContainsKey(key);

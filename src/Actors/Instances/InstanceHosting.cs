@@ -10,7 +10,7 @@ namespace Runtara.Actors.Instances;
 /// <summary>Finds the region of all instances in the actor registry.</summary>
 public sealed class InstanceRegion;
 
-/// <summary>Finds the runner of this node in the actor registry; registered before the region starts.</summary>
+/// <summary>Finds the runner of this node in the actor registry.</summary>
 public sealed class RunnerOfNode;
 
 /// <summary>Puts the instances and their wakers into an actor system.</summary>
@@ -20,12 +20,12 @@ public static class InstanceHosting
     public const string Region = "instance";
 
     /// <summary>
-    /// Adds the serializer, the shard region of instances and wakers, and the clock that keeps the wakers alive. The
-    /// registry must have <see cref="RunnerOfNode"/> by the time the first instance starts.
+    /// Adds the serializer, the shard region of instances and wakers, the runner of this node
+    /// (<paramref name="runner"/> gets the region to report to), and the clock that keeps the wakers alive.
     /// </summary>
     public static AkkaConfigurationBuilder AddInstances(
         this AkkaConfigurationBuilder builder, InstanceSettings instances, WakeSettings wakes, IWakeCatalog catalog,
-        TimeProvider time) => builder
+        Func<IActorRef, Props> runner, TimeProvider time) => builder
         .WithCustomSerializer(
             "runtara-instance-event", [typeof(InstanceEvent)], system => new InstanceEventSerializer(system))
         .WithShardRegion<InstanceRegion>(
@@ -48,7 +48,13 @@ public static class InstanceHosting
                 ShouldPassivateIdleEntities = false,
                 Role = null,
             })
-        .WithActors((system, _) => system.ActorOf(Props.Create(typeof(WakeClock)), "wake-clock"));
+        .WithActors((system, registry) =>
+        {
+            // The wakers call instances into memory, and an instance needs the runner: the clock comes last.
+            var runnerOfNode = system.ActorOf(runner(registry.Get<InstanceRegion>()), "runner");
+            registry.Register<RunnerOfNode>(runnerOfNode);
+            system.ActorOf(Props.Create(typeof(WakeClock)), "wake-clock");
+        });
 }
 
 /// <summary>Which entity and which shard a message is for.</summary>

@@ -25,6 +25,9 @@ public abstract record InstanceReply
     /// <summary>Done, now or before.</summary>
     public sealed record Accepted : InstanceReply;
 
+    /// <summary>The workflow is registered as this attempt; 0 for a program that nobody launched.</summary>
+    public sealed record Registered(Attempt Attempt) : InstanceReply;
+
     /// <summary>Not done, and nothing changed. The text is the wire's.</summary>
     public sealed record Refused(Refusal Reason, string Text) : InstanceReply;
 

@@ -34,6 +34,19 @@ public abstract record RunnerCommand(InstanceId Instance, Attempt Attempt)
     public sealed record Watch(InstanceId Instance, Attempt Attempt, TenantId Tenant) : RunnerCommand(Instance, Attempt);
 }
 
+/// <summary>Asks the runner for a <see cref="RunnerStatus"/>.</summary>
+public sealed record GetRunnerStatus
+{
+    /// <summary>The only one.</summary>
+    public static readonly GetRunnerStatus Instance = new();
+}
+
+/// <summary>How busy a node is.</summary>
+/// <param name="Containers">Attempts that have a container, or are about to.</param>
+/// <param name="Waiting">Instances that wait for a slot.</param>
+/// <param name="Capacity">The most containers at once.</param>
+public sealed record RunnerStatus(int Containers, int Waiting, int Capacity);
+
 /// <summary>The words that <c>output.json</c> may have as its <c>status</c>.</summary>
 public enum RunOutputStatus
 {
