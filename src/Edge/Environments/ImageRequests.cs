@@ -78,7 +78,7 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     }
 
     private string TooLarge(ulong bytes) =>
-        $"binary has {bytes} bytes or more, the limit is {options.ImageBytesMax} (edge.image-bytes-max)";
+        $"binary has {bytes} bytes or more, the limit is {options.ImageBytesMax} (images.max-bytes)";
 
     private static string? Check(string tenantId, string name) =>
         IdentifierRule.Check("tenant_id", tenantId) ?? IdentifierRule.CheckImageName("name", name);
