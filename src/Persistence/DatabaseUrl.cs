@@ -6,7 +6,7 @@ using Runtara.Persistence.Sqlite;
 namespace Runtara.Persistence;
 
 /// <summary>Reads the three spellings of <see cref="StoreOptions.DatabaseUrl"/>.</summary>
-internal static class DatabaseUrl
+public static class DatabaseUrl
 {
     private const string SqliteScheme = "sqlite:";
 
