@@ -10,7 +10,7 @@ public static class DatabaseUrl
 {
     private const string SqliteScheme = "sqlite:";
 
-    public static Database Open(StoreOptions options)
+    internal static Database Open(StoreOptions options)
     {
         var url = options.DatabaseUrl.Trim();
         if (url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase))
