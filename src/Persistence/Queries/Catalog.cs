@@ -161,7 +161,8 @@ public sealed class Catalog
 
     private static ImageId? ToImageId(string? id) => id is null ? null : new ImageId(id);
 
-    private static ReadOnlyMemory<byte>? ToMemory(byte[]? bytes) => bytes is null ? null : bytes.AsMemory();
+    // An untyped null would become an empty memory: arrays convert implicitly, also absent ones.
+    private static ReadOnlyMemory<byte>? ToMemory(byte[]? bytes) => bytes is null ? default(ReadOnlyMemory<byte>?) : bytes;
 
     private static InstanceRow ToRow(InstanceTable row) => new()
     {
