@@ -12,6 +12,8 @@ public sealed unsafe partial class QuicConnection
     private const int ReasonMax = 512, CloseSizeMax = 1452;
     private const uint TlsAlertBase = 0x100;
 
+    private static long s_lastNumber;
+
     private State _state;
     private ulong _deadline;
     private byte[]? _closePacket;
@@ -25,6 +27,9 @@ public sealed unsafe partial class QuicConnection
         Draining,
         Gone,
     }
+
+    /// <summary>Tells connections apart whose timers are equal.</summary>
+    internal long Number { get; } = Interlocked.Increment(ref s_lastNumber);
 
     internal bool IsDirty { get; set; }
     internal ulong ScheduledAt { get; set; } = ulong.MaxValue;
@@ -203,7 +208,7 @@ public sealed unsafe partial class QuicConnection
         _state = state;
         _deadline = now + 3 * Ngtcp2.ngtcp2_conn_get_pto(_native);
         Lose(close);
-        ScheduledAt = ulong.MaxValue;
+        Endpoint.Unschedule(this);
         Endpoint.Reschedule(this);
     }
 
