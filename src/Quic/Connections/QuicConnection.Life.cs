@@ -96,7 +96,8 @@ public sealed unsafe partial class QuicConnection
                 break;
             case Ngtcp2.ErrHandshakeTimeout:
                 Vanish(new QuicClose(
-                    QuicCloseOrigin.Timeout, false, 0, $"no handshake with {RemoteEndPoint} in {Settings.HandshakeTimeout}"));
+                    QuicCloseOrigin.Timeout, false, 0,
+                    $"no handshake with {RemoteEndPoint} in {Settings.HandshakeTimeout}"));
                 break;
             case var error:
                 Fail(error, now);
@@ -164,7 +165,8 @@ public sealed unsafe partial class QuicConnection
         StartEnding(State.Draining, now, _peerReset
             ? new QuicClose(QuicCloseOrigin.PeerLost, false, 0, "the peer does not know this connection any more")
             : new QuicClose(
-                QuicCloseOrigin.Peer, error->Type == Ngtcp2.CloseApplication, (long)error->Code, Explain(error, reason)));
+                QuicCloseOrigin.Peer, error->Type == Ngtcp2.CloseApplication, (long)error->Code,
+                Explain(error, reason)));
     }
 
     private static string Explain(Ngtcp2.CloseError* error, string reason) =>
