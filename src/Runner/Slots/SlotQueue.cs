@@ -17,6 +17,8 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     private readonly Dictionary<TenantId, LinkedList<SlotKey>> _waiting = [];
     private readonly LinkedList<TenantId> _turns = [];
 
+    internal int Waiting => _waiting.Values.Sum(queue => queue.Count);
+
     internal int Used => _granted.Count + _taken.Count;
 
     /// <summary>
