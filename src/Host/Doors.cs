@@ -20,7 +20,7 @@ namespace Runtara.Daemon;
 /// </summary>
 internal sealed class Doors(
     DaemonOptions options, Catalog catalog, IImageStore images, IServiceProvider services, TimeProvider time,
-    ILoggerFactory logs) : IHostedService
+    IHostApplicationLifetime lifetime, ILoggerFactory logs) : IHostedService
 {
     private InstanceGate? _gate;
     private EnvironmentQuicServer? _environment;
@@ -56,9 +56,11 @@ internal sealed class Doors(
         _instance.Start();
         _environment.Start();
         AreOpen = true;
-        await Console.Out.WriteLineAsync(
+        // Only when the health endpoint listens too: who waits for this line may ask it at once.
+        lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(
             $"runtarad {EnvironmentRequests.Version} ready: environment={_environment.Listener.LocalEndPoint} "
-            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}");
+            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} "
+            + $"store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}"));
     }
 
     private ValueTask<QuicListener> ListenAsync(
