@@ -12,7 +12,7 @@ public sealed partial class RuntaraClient
     /// <param name="progress">Told of every answer.</param>
     /// <param name="ct">Ends the wait.</param>
     /// <returns>The instance, completed, failed or cancelled.</returns>
-    /// <exception cref="RuntaraTimeoutException">Not final by the deadline; the instance goes on.</exception>
+    /// <exception cref="WaitDeadlineException">Not final by the deadline; the instance goes on.</exception>
     /// <exception cref="InstanceNotFoundException">There is none.</exception>
     public async Task<InstanceInfo> WaitAsync(
         string instanceId,
@@ -42,7 +42,7 @@ public sealed partial class RuntaraClient
             var left = (deadline ?? TimeSpan.MaxValue) - _options.Time.GetElapsedTime(begun);
             if (left <= TimeSpan.Zero)
             {
-                throw new RuntaraTimeoutException(
+                throw new WaitDeadlineException(
                     $"Instance '{instanceId}' is not final after {deadline}.",
                     "It goes on; wait again, or stop it.");
             }

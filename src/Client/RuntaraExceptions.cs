@@ -27,6 +27,10 @@ public sealed class RuntaraConnectionException(string message, string remedy, Ex
 public sealed class RuntaraTimeoutException(string message, string remedy, Exception? cause = null)
     : RuntaraException("TIMEOUT", message, remedy, cause);
 
+/// <summary>An instance was not final by the deadline of a wait. Code <c>DEADLINE</c>.</summary>
+public sealed class WaitDeadlineException(string message, string remedy)
+    : RuntaraException("DEADLINE", message, remedy);
+
 /// <summary>There is no such image for this tenant. Code <c>IMAGE_NOT_FOUND</c>.</summary>
 public sealed class ImageNotFoundException(string message) : RuntaraException(
     "IMAGE_NOT_FOUND", message, "List the tenant's images for their ids; another tenant's image counts as missing.");

@@ -162,7 +162,7 @@ public sealed class RuntaraClientTests : IAsyncLifetime
     public async Task Waiting_ends_at_its_deadline()
     {
         _server.Answer = _ => Status(2);
-        await Assert.ThrowsAsync<RuntaraTimeoutException>(
+        await Assert.ThrowsAsync<WaitDeadlineException>(
             () => _client.WaitAsync("i", TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(30)));
     }
 
