@@ -25,11 +25,13 @@ internal sealed class Cli
             {ExitCode.Help}
             """);
         _global.AddTo(_root);
-        foreach (var command in HealthCommand.All(this).Concat(ImageCommands.All(this)).Concat(InstanceCommands.All(this))
-            .Concat(SignalCommands.All(this)).Append(CompletionCommand.Create(environment)))
-        {
+        Command[] commands =
+        [
+            HealthCommand.Create(this), .. ImageCommands.All(this), .. InstanceCommands.All(this),
+            .. SignalCommands.All(this), CompletionCommand.Create(environment),
+        ];
+        foreach (var command in commands)
             _root.Add(command);
-        }
     }
 
     internal CliEnvironment Environment => _environment;
@@ -49,14 +51,15 @@ internal sealed class Cli
         return parsed.Errors.Count > 0 ? ExitCode.Usage : exit;
     }
 
-    /// <summary>Runs one command against the server and turns what goes wrong into a message and an exit code.</summary>
+    /// <summary>Runs one command on the server and turns what goes wrong into a message and an exit code.</summary>
     internal async Task<int> WithServerAsync(
         ParseResult parsed, Func<RuntaraClient, Output, Task<int>> command, CancellationToken ct)
     {
         var output = new Output(_environment, parsed.GetValue(_global.Json));
         try
         {
-            await using var client = await RuntaraClient.ConnectAsync(_global.ToClientOptions(parsed, _environment), ct);
+            var options = _global.ToClientOptions(parsed, _environment);
+            await using var client = await RuntaraClient.ConnectAsync(options, ct);
             return await command(client, output);
         }
         catch (RuntaraException failure)

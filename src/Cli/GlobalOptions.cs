@@ -45,7 +45,11 @@ internal sealed class GlobalOptions
         if (parsed.GetValue(_server) is { } server)
             options = options with { Server = server };
         if (parsed.GetValue(_cert) is { } cert)
-            options = options with { PinnedCertificate = cert == "system" ? null : cert, TrustSystemRoots = cert == "system" };
+        {
+            var isSystem = cert == "system";
+            options = options with { PinnedCertificate = isSystem ? null : cert, TrustSystemRoots = isSystem };
+        }
+
         if (parsed.GetValue(_insecure))
             options = options with { SkipCertificateVerification = true, PinnedCertificate = null };
         return options;

@@ -57,7 +57,7 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
         catch (OperationCanceledException canceled) when (late.IsCancellationRequested && !ct.IsCancellationRequested)
         {
             throw new RuntaraTimeoutException(
-                $"No reply to {request.RequestCase} from {options.Server} in {options.RequestTimeout.TotalSeconds:0.#} s.",
+                $"No reply to {request.RequestCase} from {options.Server} in {options.RequestTimeout}.",
                 "Check the server's load and log, or raise RUNTARA_REQUEST_TIMEOUT_MS.",
                 canceled);
         }

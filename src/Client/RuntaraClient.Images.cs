@@ -13,8 +13,8 @@ public sealed partial class RuntaraClient
     private const int PieceBytes = 64 * 1024;
 
     /// <summary>
-    /// Uploads an image: a static executable, or a root file system as a tar. The content is read twice: for its SHA-256,
-    /// which the server checks, and to send it. Not retried.
+    /// Uploads an image: a static executable, or a root file system as a tar. The content is read twice: for its
+    /// SHA-256, which the server checks, and to send it. Not retried.
     /// </summary>
     /// <param name="upload">What to call it.</param>
     /// <param name="content">Its bytes from the current position to the end; must be seekable.</param>
@@ -54,8 +54,7 @@ public sealed partial class RuntaraClient
         }
     }
 
-    /// <summary>Uploads a file as <see cref="RegisterImageAsync(ImageUpload, Stream, IProgress{long}, CancellationToken)"/>
-    /// does.</summary>
+    /// <summary>Uploads a file; else as the other overload.</summary>
     /// <param name="upload">What to call it.</param>
     /// <param name="path">The file.</param>
     /// <param name="progress">Told how many bytes are sent.</param>

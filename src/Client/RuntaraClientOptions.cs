@@ -16,7 +16,7 @@ public sealed record RuntaraClientOptions
     /// <see cref="TrustSystemRoots"/>, else <c>localhost</c>.</summary>
     public string? ServerName { get; init; }
 
-    /// <summary>PEM file with the server's certificate: only that one is accepted. <c>RUNTARA_SERVER_CERT</c>.</summary>
+    /// <summary>PEM file with the only certificate that is accepted. <c>RUNTARA_SERVER_CERT</c>.</summary>
     public string? PinnedCertificate { get; init; }
 
     /// <summary>Accept a certificate from an authority that this machine trusts. <c>RUNTARA_SERVER_CERT=system</c>.

@@ -114,7 +114,8 @@ public sealed class CliTests : IAsyncLifetime
         Answer(new RpcResponse { StartInstance = new StartInstanceResponse { Success = true, InstanceId = "i-9" } });
 
         var exit = await RunAsync(
-            """{"a":1}""", "start", "--image", "m", "--tenant", "t", "--input", "-", "--env", "A=b=c", "--timeout", "9");
+            """{"a":1}""",
+            "start", "--image", "m", "--tenant", "t", "--input", "-", "--env", "A=b=c", "--timeout", "9");
 
         Assert.Equal((ExitCode.Ok, "i-9"), (exit, _output.ToString().Trim()));
         var sent = Sent().StartInstance;

@@ -18,7 +18,8 @@ public sealed class ConnectionTests : IAsyncLifetime
     public async Task Without_a_word_on_certificates_the_error_says_what_to_do()
     {
         var options = _server.Options() with { PinnedCertificate = null };
-        var refused = await Assert.ThrowsAsync<RuntaraConfigurationException>(() => RuntaraClient.ConnectAsync(options));
+        var refused = await Assert.ThrowsAsync<RuntaraConfigurationException>(
+            () => RuntaraClient.ConnectAsync(options));
         Assert.Contains("RUNTARA_SERVER_CERT", refused.Remedy);
         Assert.Contains("--insecure", refused.Remedy);
     }

@@ -18,7 +18,10 @@ internal static class ImageCommands
         var tenant = new Option<string>("--tenant") { Description = "Owner of the image.", Required = true };
         var name = new Option<string>("--name") { Description = "Name within the tenant.", Required = true };
         var description = new Option<string?>("--description") { Description = "Text for people." };
-        var command = new Command("register", "Uploads an image and prints its id.") { binary, tenant, name, description };
+        var command = new Command("register", "Uploads an image and prints its id.")
+        {
+            binary, tenant, name, description,
+        };
         command.SetAction((parsed, ct) => cli.WithServerAsync(parsed, async (client, output) =>
         {
             var upload = new ImageUpload(parsed.GetRequiredValue(tenant), parsed.GetRequiredValue(name))
@@ -83,7 +86,10 @@ internal static class ImageCommands
     {
         var image = new Argument<string>("image") { Description = "Id of the image." };
         var tenant = new Argument<string>("tenant") { Description = "Owner of the image." };
-        var command = new Command("delete-image", "Removes an image that no unfinished instance uses.") { image, tenant };
+        var command = new Command("delete-image", "Removes an image that no unfinished instance uses.")
+        {
+            image, tenant,
+        };
         command.SetAction((parsed, ct) => cli.WithServerAsync(parsed, async (client, output) =>
         {
             var id = parsed.GetRequiredValue(image);

@@ -10,6 +10,9 @@ internal static class InstanceCommands
 {
     internal static IEnumerable<Command> All(Cli cli) => [Start(cli), Status(cli), Wait(cli), List(cli)];
 
+    private static readonly string[] Statuses =
+        [.. Enum.GetValues<InstanceStatus>().Where(s => s != InstanceStatus.Unknown).Select(Output.Name)];
+
     internal static Argument<string> InstanceArgument() => new("instance") { Description = "Id of the instance." };
 
     private static Command Start(Cli cli)
@@ -20,7 +23,10 @@ internal static class InstanceCommands
         var id = new Option<string?>("--instance-id") { Description = "Id to use; makes a repetition harmless." };
         var timeout = new Option<uint?>("--timeout") { Description = "Running time of one attempt, in seconds." };
         var env = new Option<string[]>("--env") { Description = "NAME=value for every attempt; may be repeated." };
-        var command = new Command("start", "Starts an instance and prints its id.") { image, tenant, input, id, timeout, env };
+        var command = new Command("start", "Starts an instance and prints its id.")
+        {
+            image, tenant, input, id, timeout, env,
+        };
         command.SetAction((parsed, ct) => cli.WithServerAsync(parsed, async (client, output) =>
         {
             var started = await client.StartInstanceAsync(
@@ -101,7 +107,13 @@ internal static class InstanceCommands
     private static Command List(Cli cli)
     {
         var tenant = new Option<string?>("--tenant") { Description = "Only of this tenant." };
-        var status = new Option<InstanceStatus?>("--status") { Description = "Only in this status." };
+        var status = new Option<InstanceStatus?>("--status")
+        {
+            Description = "Only in this status.",
+            HelpName = string.Join('|', Statuses),
+        };
+        status.CompletionSources.Clear();
+        status.CompletionSources.Add(Statuses);
         var image = new Option<string?>("--image") { Description = "Only of this image." };
         var limit = new Option<uint>("--limit") { Description = "Most rows.", DefaultValueFactory = _ => 100 };
         var offset = new Option<uint>("--offset") { Description = "Rows to skip." };

@@ -52,7 +52,10 @@ internal static class SignalCommands
             Description = "Text for the workflow, JSON by custom.",
             DefaultValueFactory = _ => "null",
         };
-        var command = new Command("signal", "Sends a workflow what it waits for, now or later.") { instance, key, payload };
+        var command = new Command("signal", "Sends a workflow what it waits for, now or later.")
+        {
+            instance, key, payload,
+        };
         command.SetAction((parsed, ct) => cli.WithServerAsync(parsed, async (client, output) =>
         {
             var id = parsed.GetRequiredValue(instance);
@@ -65,7 +68,11 @@ internal static class SignalCommands
     }
 
     private static Command Create(
-        Cli cli, string name, string description, string done, Func<RuntaraClient, string, CancellationToken, Task> send)
+        Cli cli,
+        string name,
+        string description,
+        string done,
+        Func<RuntaraClient, string, CancellationToken, Task> send)
     {
         var instance = InstanceCommands.InstanceArgument();
         var command = new Command(name, description) { instance };
