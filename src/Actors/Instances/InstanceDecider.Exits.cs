@@ -1,0 +1,204 @@
+using Runtara.Actors.Runners;
+using static Runtara.Actors.Instances.InstanceCommand;
+using static Runtara.Actors.Instances.InstanceEvent;
+using static Runtara.Actors.Instances.InstanceState;
+
+namespace Runtara.Actors.Instances;
+
+// What follows the end of an attempt, and what follows the passing of time.
+public sealed partial class InstanceDecider
+{
+    private static AttemptExited Exit(ProcessExited c, DateTimeOffset now) => new(
+        c.Attempt, c.Report.ExitCode, c.Report.Signal, c.Report.OutOfMemory, c.Report.StderrTail,
+        c.Report.MemoryPeakBytes, c.Report.CpuMicroseconds, now);
+
+    /// <summary>The result rule: an order to stop, then output.json, then the exit code (semantics, row "Result").</summary>
+    private InstanceEvent AfterExit(Live s, ProcessExited c, DateTimeOffset now)
+    {
+        var reported = c.Report.Output is { } output ? FromOutput(s, output, now) : null;
+        if (reported is Completed or Failed)
+            return reported;
+        if (s.Facts.Signal?.Kind == SignalKind.Cancel)
+            return new Cancelled(Reason(s.Facts.Signal), now);
+        return s.Stop?.Reason switch
+        {
+            StopReason.Timeout => TimedOut(s, now),
+            StopReason.Cancel => new Cancelled(null, now),
+            StopReason.Stale => Crash(s, StaleText(s), now),
+            _ when reported is not null => reported,
+            _ when c.Report.ExitCode == 0 => new Failed("exited without reporting a result", now),
+            _ => Crash(s, Describe(c.Report), now),
+        };
+    }
+
+    private static InstanceEvent FromOutput(Live s, RunOutput output, DateTimeOffset now) => output.Status switch
+    {
+        RunOutputStatus.Completed => Complete(output.Result, now),
+        RunOutputStatus.Failed => new Failed(output.Error ?? "Unknown error", now),
+        RunOutputStatus.Suspended => new Paused(s.Facts.Attempt, now),
+        RunOutputStatus.Cancelled => new Cancelled(null, now),
+        RunOutputStatus.Sleeping when output is { WakeAfter: { } wakeAfter, CheckpointId: { } key } =>
+            new Hibernated(s.Facts.Attempt, key, now + wakeAfter, now),
+        _ => new Failed("Invalid sleep output", now),
+    };
+
+    private InstanceEvent Vanish(Live s, AttemptVanished c, DateTimeOffset now) => s.Stop?.Reason switch
+    {
+        StopReason.Timeout => TimedOut(s, now),
+        StopReason.Cancel => new Cancelled(null, now),
+        StopReason.Stale => Crash(s, StaleText(s), now),
+        _ => new AttemptLost(c.Attempt, c.Reason, now),
+    };
+
+    private InstanceEvent Crash(Live s, string what, DateTimeOffset now)
+    {
+        var f = s.Facts;
+        var crashes = f.Progressed ? 0 : f.CrashesInARow + 1;
+        if (crashes >= f.MaxAttempts)
+            return new Failed($"{what} (attempt {crashes} of {f.MaxAttempts} in a row without a new checkpoint)", now);
+        var retryCount = Math.Min(f.Progressed ? 2 : f.RetryCount + 1, f.MaxAttempts);
+        var doublings = Math.Clamp(crashes - 1, 0, 30);
+        var pause = TimeSpan.FromTicks(Math.Min(settings.BackoffMin.Ticks << doublings, settings.BackoffMax.Ticks));
+        return new AttemptCrashed(f.Attempt, what, retryCount, crashes, now + pause * Jitter(f), now);
+    }
+
+    private static string Describe(ExitReport report)
+    {
+        var how = report switch
+        {
+            { OutOfMemory: true } => "out of memory",
+            { Signal: { } signal } => $"killed by signal {signal}",
+            _ => $"exited with code {report.ExitCode}",
+        };
+        return report.StderrTail.Length == 0 ? how : $"{how}; the last of its stderr:\n{report.StderrTail}";
+    }
+
+    private static Failed TimedOut(Live s, DateTimeOffset now) =>
+        new($"Execution timeout after {s.Facts.Timeout.TotalSeconds:0} s", now);
+
+    // The reference's words, with our limit.
+    private string StaleText(Live s) =>
+        $"Instance stale: no activity since {s.Presence.SeenAt.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC "
+        + $"(timeout: {settings.StaleAfter.TotalSeconds:0}s)";
+
+    private Decision PassTime(Existing state, DateTimeOffset now) => state switch
+    {
+        Pending s when now >= s.NotBefore =>
+            Perform(new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)),
+        Live { Stop: { } stop } s when s.Leaving() is { } attempt && now >= stop.At + stop.Grace + settings.LeaveWithin =>
+            Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
+        Live { Stop: not null } => Decision.Nothing,
+        Live s when s.Leaving() is not null && now >= s.Since + s.Facts.Timeout =>
+            Order(s, StopReason.Timeout, settings.StopGrace, now),
+        Running s when now >= StaleAt(s) => s.Leaving() is null
+            ? Report(new Failed(StaleText(s), now))
+            : Order(s, StopReason.Stale, TimeSpan.Zero, now),
+        Running s when HibernateAt(s) is { } at && now >= at => Hibernate(s, now),
+        Suspended { Leaving: { } attempt } s when now >= s.Since + settings.LeaveWithin =>
+            Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
+        Ended { Leaving: { } attempt } s when now >= s.Since + settings.LeaveWithin =>
+            Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
+        _ => Decision.Nothing,
+    };
+
+    private static Decision Order(Live s, StopReason reason, TimeSpan grace, DateTimeOffset now) => new(
+        null,
+        [new StopRequested(s.Facts.Attempt, reason, null, grace, now)],
+        [new RunnerCommand.Stop(s.Facts.Id, s.Facts.Attempt, grace)]);
+
+    private static Decision Hibernate(Running s, DateTimeOffset now)
+    {
+        var (key, wakeAt) = s.Presence.Waiting.MinBy(sleep => sleep.Value);
+        return new Decision(
+            null,
+            [new Hibernated(s.Facts.Attempt, key, wakeAt, now)],
+            [new RunnerCommand.Stop(s.Facts.Id, s.Facts.Attempt, TimeSpan.Zero)]);
+    }
+
+    // A sleep whose reply is held is a reason for silence.
+    private DateTimeOffset StaleAt(Running s)
+    {
+        var heldUntil = s.Presence.Waiting.Values.DefaultIfEmpty(s.Presence.SeenAt).Max();
+        var quietSince = heldUntil > s.Presence.SeenAt ? heldUntil : s.Presence.SeenAt;
+        return quietSince > DateTimeOffset.MaxValue - settings.StaleAfter
+            ? DateTimeOffset.MaxValue
+            : quietSince + settings.StaleAfter;
+    }
+
+    /// <summary>When the container is to be given up for the sleep it waits in; null when it is not.</summary>
+    private DateTimeOffset? HibernateAt(Running s)
+    {
+        var waiting = s.Presence.Waiting;
+        if (s.Leaving() is null || waiting.IsEmpty || waiting.ContainsKey(""))
+            return null;
+        return waiting.Values.Min() - s.Presence.IdleSince > settings.HibernateAfter
+            ? s.Presence.IdleSince + settings.HibernateIdle
+            : null;
+    }
+
+    /// <summary>When a <see cref="Tick"/> is due; null when time alone changes nothing.</summary>
+    public DateTimeOffset? NextDeadline(InstanceState state) => state switch
+    {
+        Pending s => s.NotBefore,
+        Live { Stop: { } stop } => stop.At + stop.Grace + settings.LeaveWithin,
+        Running s => Earliest(StaleAt(s), Earliest(TimeoutAt(s), HibernateAt(s))),
+        Live s => TimeoutAt(s),
+        Suspended { Leaving: not null } s => s.Since + settings.LeaveWithin,
+        Ended { Leaving: not null } s => s.Since + settings.LeaveWithin,
+        _ => null,
+    };
+
+    private static DateTimeOffset? TimeoutAt(Live s) => s.Leaving() is null ? null : s.Since + s.Facts.Timeout;
+
+    private static DateTimeOffset? Earliest(DateTimeOffset? a, DateTimeOffset? b) =>
+        a is null ? b : b is null || a < b ? a : b;
+
+    /// <summary>
+    /// The state after hearing from the workflow, before the decision: a heartbeat keeps alive, every other request of
+    /// the live attempt also ends its idleness, and a sleep is remembered for as long as it is waited in.
+    /// </summary>
+    public static InstanceState Hear(InstanceState state, InstanceCommand command, DateTimeOffset now)
+    {
+        if (state is not Live live)
+            return state;
+        var presence = command switch
+        {
+            Heartbeat c when !IsStale(live, c.From) => live.Presence with { SeenAt = now, HeartbeatAt = now },
+            Sleep c when !IsStale(live, c.From) => Waits(live, c, now),
+            SaveCheckpoint or LookUpCheckpoint or Register or ReportCustom or RecordRetry or PollSignals
+                or AcknowledgeSignal => Awake(live.Presence, now),
+            _ => live.Presence,
+        };
+        return ReferenceEquals(presence, live.Presence) ? state : live with { Presence = presence };
+    }
+
+    private static Presence Waits(Live live, Sleep c, DateTimeOffset now)
+    {
+        var wakeAt = live.Facts.Sleeps.TryGetValue(c.CheckpointId, out var known) ? known : now + c.Duration;
+        var waiting = live.Presence.Waiting.RemoveRange(Over(live, now)).Remove(c.CheckpointId);
+        return Awake(live.Presence, now) with
+        {
+            Waiting = wakeAt > now ? waiting.Add(c.CheckpointId, wakeAt) : waiting,
+        };
+    }
+
+    private static IEnumerable<string> Over(Live live, DateTimeOffset now) =>
+        live.Presence.Waiting.Where(sleep => sleep.Value <= now).Select(sleep => sleep.Key);
+
+    private static Presence Awake(Presence presence, DateTimeOffset now) =>
+        presence with { SeenAt = now, IdleSince = now };
+
+    /// <summary>
+    /// What should be going on, asked once after recovery; every effect is harmless when it is already so. This is
+    /// where a crash of the daemon is mended.
+    /// </summary>
+    public IReadOnlyList<RunnerCommand> EffectsOnRecovery(InstanceState state, DateTimeOffset now) => state switch
+    {
+        Pending s when now >= s.NotBefore =>
+            [new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)],
+        Live s when s.Leaving() is { } attempt => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
+        Suspended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
+        Ended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
+        _ => [],
+    };
+}

@@ -1,0 +1,208 @@
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+using Akka.Event;
+using Runtara.Actors.Instances;
+
+namespace Runtara.Actors.Wakes;
+
+/// <summary>What is said to the waker of a shard; routed by the shard region like a command.</summary>
+public abstract record WakerMessage(int Shard)
+{
+    /// <summary>Be there. Sent by every node each second, so a shard lost in a crash is allocated again.</summary>
+    public sealed record Ping(int Shard) : WakerMessage(Shard);
+
+    /// <summary>An instance of the shard fell asleep; it may be due before the next scan.</summary>
+    public sealed record Expect(int Shard, InstanceId Instance, DateTimeOffset WakeAt) : WakerMessage(Shard);
+}
+
+/// <summary>How wakers work; HOCON section <c>runtara.wakes</c>.</summary>
+public sealed record WakeSettings
+{
+    /// <summary>How often the catalog is asked. Default 5 s.</summary>
+    public TimeSpan ScanInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How far ahead it is asked; more than the interval, so that no wake falls between. Default 10 s.</summary>
+    public TimeSpan Horizon { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How many due instances one query reads. Default 10,000.</summary>
+    public int ScanLimit { get; init; } = 10_000;
+}
+
+/// <summary>
+/// Wakes the sleepers of one shard (D5). It lives in the same region as they do, under an id that no instance can
+/// have. At its start it also calls into memory what must live there: that is the whole of recovery after a crash.
+/// A wake is a message; the state machine makes a second one harmless.
+/// </summary>
+public sealed class WakerActor : UntypedActor, IWithTimers
+{
+    private const string IdPrefix = "$waker-";
+
+    private readonly int _shard;
+    private readonly IWakeCatalog _catalog;
+    private readonly WakeSettings _settings;
+    private readonly TimeProvider _time;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly PriorityQueue<InstanceId, DateTimeOffset> _due = new();
+    private readonly Dictionary<InstanceId, DateTimeOffset> _known = [];
+    private DateTimeOffset _ringAt = DateTimeOffset.MaxValue;
+    private bool _scanning;
+
+    /// <summary>Made by the shard.</summary>
+    public WakerActor(int shard, IWakeCatalog catalog, WakeSettings settings, TimeProvider time)
+    {
+        _shard = shard;
+        _catalog = catalog;
+        _settings = settings;
+        _time = time;
+    }
+
+    /// <inheritdoc />
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <summary>The entity id of a shard's waker.</summary>
+    public static string EntityId(int shard) => $"{IdPrefix}{shard}";
+
+    /// <summary>The shard of a waker's entity id; null when it is an instance's id.</summary>
+    public static int? ShardOf(string entityId) =>
+        entityId.StartsWith(IdPrefix, StringComparison.Ordinal) ? int.Parse(entityId.AsSpan(IdPrefix.Length)) : null;
+
+    /// <inheritdoc />
+    protected override void PreStart()
+    {
+        ReadLive();
+        Scan();
+        Timers.StartPeriodicTimer(nameof(ScanNow), ScanNow.Instance, _settings.ScanInterval);
+    }
+
+    /// <inheritdoc />
+    protected override void OnReceive(object message)
+    {
+        switch (message)
+        {
+            case WakerMessage.Ping:
+                break;
+            case WakerMessage.Expect e when e.WakeAt <= _time.GetUtcNow() + _settings.Horizon:
+                Add(e.Instance, e.WakeAt);
+                Ring();
+                break;
+            case WakerMessage.Expect:
+                break;
+            case ScanNow:
+                Scan();
+                break;
+            case Scanned s:
+                _scanning = false;
+                foreach (var sleeper in s.Due)
+                    Add(sleeper.Instance, sleeper.WakeAt);
+                Ring();
+                if (s.Due.Count == _settings.ScanLimit)
+                    Timers.StartSingleTimer(nameof(Scanned), ScanNow.Instance, _settings.ScanInterval / 10);
+                break;
+            case RingNow:
+                _ringAt = DateTimeOffset.MaxValue;
+                Ring();
+                break;
+            case LiveFound found:
+                foreach (var instance in found.Instances)
+                    Region.Tell(new InstanceCommand.Ensure(instance));
+                break;
+            case Unreadable u:
+                _scanning &= u.Live;
+                _log.Warning(u.Cause, "the waker of shard {Shard} cannot read the catalog; it tries again", _shard);
+                if (u.Live)
+                    Timers.StartSingleTimer(nameof(LiveFound), ReadLiveNow.Instance, _settings.ScanInterval);
+                break;
+            case ReadLiveNow:
+                ReadLive();
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    private static IActorRef Region => ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region);
+
+    private void ReadLive() => _catalog.ReadLiveAsync(_shard, CancellationToken.None).AsTask().PipeTo(
+        Self, success: found => new LiveFound(found), failure: cause => new Unreadable(cause, Live: true));
+
+    private void Scan()
+    {
+        if (_scanning)
+            return;
+        _scanning = true;
+        _catalog.ReadDueAsync(
+                _shard, _time.GetUtcNow() + _settings.Horizon, _settings.ScanLimit, CancellationToken.None)
+            .AsTask()
+            .PipeTo(Self, success: due => new Scanned(due), failure: cause => new Unreadable(cause, Live: false));
+    }
+
+    private void Add(InstanceId instance, DateTimeOffset wakeAt)
+    {
+        if (_known.TryGetValue(instance, out var known) && known == wakeAt)
+            return;
+        _known[instance] = wakeAt;
+        _due.Enqueue(instance, wakeAt);
+    }
+
+    private void Ring()
+    {
+        var now = _time.GetUtcNow();
+        while (_due.TryPeek(out var instance, out var wakeAt) && wakeAt <= now)
+        {
+            _due.Dequeue();
+            if (_known.TryGetValue(instance, out var known) && known == wakeAt)
+                _known.Remove(instance);
+            Region.Tell(new InstanceCommand.Wake(instance));
+        }
+        if (!_due.TryPeek(out _, out var next) || next >= _ringAt)
+            return;
+        _ringAt = next;
+        Timers.StartSingleTimer(nameof(RingNow), RingNow.Instance, next - now);
+    }
+
+    private sealed record ScanNow
+    {
+        public static readonly ScanNow Instance = new();
+    }
+
+    private sealed record RingNow
+    {
+        public static readonly RingNow Instance = new();
+    }
+
+    private sealed record ReadLiveNow
+    {
+        public static readonly ReadLiveNow Instance = new();
+    }
+
+    private sealed record Scanned(IReadOnlyList<DueInstance> Due);
+
+    private sealed record LiveFound(IReadOnlyList<InstanceId> Instances);
+
+    private sealed record Unreadable(Exception Cause, bool Live);
+}
+
+/// <summary>Pings the wakers of all shards each second, from every node.</summary>
+public sealed class WakeClock : UntypedActor, IWithTimers
+{
+    /// <inheritdoc />
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <inheritdoc />
+    protected override void PreStart() =>
+        Timers.StartPeriodicTimer("ping", PingAll.Instance, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+
+    /// <inheritdoc />
+    protected override void OnReceive(object message)
+    {
+        var region = ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region);
+        for (var shard = 0; shard < InstanceShard.Count; shard++)
+            region.Tell(new WakerMessage.Ping(shard));
+    }
+
+    private sealed class PingAll
+    {
+        public static readonly PingAll Instance = new();
+    }
+}

@@ -1,0 +1,40 @@
+using Runtara.Protocol;
+
+namespace Runtara.Edge;
+
+/// <summary>The limits of both doors; HOCON section <c>runtara.edge</c>. Each breach is a clear error.</summary>
+public sealed record EdgeOptions
+{
+    /// <summary>What a frame may be. Default 64 MiB; 30 s of silence inside a frame drop the stream.</summary>
+    public FrameLimits Frames { get; init; } = new();
+
+    /// <summary>How long a request may take before the caller hears that it did not succeed. Default 30 s.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long one question to an instance may take before it is asked again. Default 2 s.</summary>
+    public TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Questions to instances under way at once; further ones wait. Default 4,096.</summary>
+    public int CommandsMax { get; init; } = 4096;
+
+    /// <summary>The largest checkpoint state. Default 16 MiB.</summary>
+    public int CheckpointBytesMax { get; init; } = 16 << 20;
+
+    /// <summary>The largest event payload, but for results. Default 4 MiB.</summary>
+    public int EventBytesMax { get; init; } = 4 << 20;
+
+    /// <summary>The largest input. Default 16 MiB.</summary>
+    public int InputBytesMax { get; init; } = 16 << 20;
+
+    /// <summary>The largest output. Default 64 MiB.</summary>
+    public int OutputBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>The largest image. Default 2 GiB.</summary>
+    public long ImageBytesMax { get; init; } = 2L << 30;
+
+    /// <summary>The longest sleep. Default ten years of 365 days.</summary>
+    public TimeSpan SleepMax { get; init; } = TimeSpan.FromDays(3650);
+
+    /// <summary>The longest page of a list. Default 1,000.</summary>
+    public int PageMax { get; init; } = 1000;
+}

@@ -1,0 +1,30 @@
+using System.IO.Pipelines;
+using Microsoft.Extensions.Logging;
+using Runtara.Protocol;
+using Runtara.Quic;
+using Wire = Runtara.Protocol.Environments;
+
+namespace Runtara.Edge.Environments;
+
+/// <summary>The environment protocol over QUIC: one request and one reply on each stream.</summary>
+public sealed class EnvironmentQuicServer(
+    QuicListener listener, EnvironmentRequests requests, EdgeOptions options, TimeProvider time, ILogger log)
+    : QuicServer(listener, "environment", log)
+{
+    /// <inheritdoc />
+    protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
+    {
+        var read = await FrameReader.ReadAsync(
+            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time, cancellation);
+        if (!read.IsComplete)
+        {
+            Log.Unreadable(Protocol, read.Outcome, read.Detail);
+            return;
+        }
+        var response = read.Message.RequestCase == Wire.RpcRequest.RequestOneofCase.RegisterImageStream
+            ? await requests.RegisterStreamAsync(read.Message.RegisterImageStream, stream.Input, cancellation)
+            : await requests.HandleAsync(read.Message, cancellation);
+        FrameWriter.Write(stream.Output, FrameType.Response, response);
+        await stream.Output.FlushAsync(cancellation);
+    }
+}

@@ -1,0 +1,271 @@
+using System.Collections.Immutable;
+using System.IO.Pipelines;
+using System.Reflection;
+using System.Text;
+using Google.Protobuf;
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Persistence;
+using Runtara.Protocol;
+using Wire = Runtara.Protocol.Environments;
+
+namespace Runtara.Edge.Environments;
+
+/// <summary>
+/// The requests of the environment protocol: wire message in, wire message out. Sources: environment-protocol §3 for
+/// texts and order of checks, semantics for everything that differs.
+/// </summary>
+public sealed class EnvironmentRequests(
+    InstanceGate gate, Catalog catalog, IImageStore images, EdgeOptions options, TimeProvider time)
+{
+    private static readonly ImmutableHashSet<string> ReservedVariables =
+    [
+        "RUNTARA_INSTANCE_ID", "RUNTARA_TENANT_ID", "RUNTARA_SERVER_ADDR", "RUNTARA_CHECKPOINT_ID", "RUNTARA_ATTEMPT",
+        "RUNTARA_SOCKET",
+    ];
+
+    private static readonly ReadOnlyMemory<byte> EmptyInput = "{}"u8.ToArray();
+
+    private readonly ImageRequests _images = new(images, options, time);
+    private readonly long _started = time.GetTimestamp();
+
+    /// <summary>The version that a health check reports.</summary>
+    public static string Version { get; } =
+        typeof(EnvironmentRequests).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!
+            .InformationalVersion.Split('+')[0];
+
+    /// <summary>Carries out a request that came whole in its frame.</summary>
+    public async ValueTask<Wire.RpcResponse> HandleAsync(Wire.RpcRequest request, CancellationToken cancellation)
+    {
+        try
+        {
+            return await DispatchAsync(request, cancellation);
+        }
+        catch (InstanceUnavailableException e)
+        {
+            return Error(CodeOf(request.RequestCase), e.Message);
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or IOException or TimeoutException)
+        {
+            return Error(CodeOf(request.RequestCase), $"Database error: {e.Message}");
+        }
+    }
+
+    /// <summary>Carries out an upload: the image's bytes follow the frame until FIN.</summary>
+    public async ValueTask<Wire.RpcResponse> RegisterStreamAsync(
+        Wire.RegisterImageStreamStart start, PipeReader input, CancellationToken cancellation)
+    {
+        try
+        {
+            return await _images.RegisterStreamAsync(start, input, cancellation);
+        }
+        catch (Exception e) when (e is System.Data.Common.DbException or TimeoutException)
+        {
+            return Error(ErrorCodes.RegisterImageStream, $"Database error: {e.Message}");
+        }
+    }
+
+    private ValueTask<Wire.RpcResponse> DispatchAsync(Wire.RpcRequest r, CancellationToken cancellation) =>
+        r.RequestCase switch
+        {
+            Wire.RpcRequest.RequestOneofCase.HealthCheck => HealthAsync(cancellation),
+            Wire.RpcRequest.RequestOneofCase.RegisterImage => _images.RegisterAsync(r.RegisterImage, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ListImages => _images.ListAsync(r.ListImages, cancellation),
+            Wire.RpcRequest.RequestOneofCase.GetImage => _images.GetAsync(r.GetImage, cancellation),
+            Wire.RpcRequest.RequestOneofCase.DeleteImage => _images.DeleteAsync(r.DeleteImage, cancellation),
+            Wire.RpcRequest.RequestOneofCase.StartInstance => StartAsync(r.StartInstance, cancellation),
+            Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => StatusAsync(r.GetInstanceStatus, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ListInstances => ListAsync(r.ListInstances, cancellation),
+            Wire.RpcRequest.RequestOneofCase.None =>
+                ValueTask.FromResult(Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request")),
+            var later => ValueTask.FromResult(
+                Error(ErrorCodes.NotImplemented, $"{later} is not implemented by this version ({Version})")),
+        };
+
+    private async ValueTask<Wire.RpcResponse> HealthAsync(CancellationToken cancellation)
+    {
+        var healthy = await catalog.PingAsync(cancellation);
+        var active = healthy
+            ? (await catalog.ListInstancesAsync(
+                new InstanceFilter { Status = InstanceStatus.Running, Limit = 0 }, cancellation)).TotalCount
+            : 0;
+        return new()
+        {
+            HealthCheck = new()
+            {
+                Healthy = healthy,
+                Version = Version,
+                UptimeMs = (long)time.GetElapsedTime(_started).TotalMilliseconds,
+                ActiveInstances = (uint)active,
+            },
+        };
+    }
+
+    private async ValueTask<Wire.RpcResponse> StartAsync(Wire.StartInstanceRequest r, CancellationToken cancellation)
+    {
+        if (r.ImageId.Length == 0)
+            return Started("image_id is required");
+        var image = await images.FindAsync(new(r.ImageId), cancellation);
+        if (image is null || image.Tenant.Value != r.TenantId)
+            return Started($"Image '{r.ImageId}' not found");
+        if (image.RunnerType != RunnerType.Oci)
+            return Started($"Image '{r.ImageId}' has no bundle");
+        var id = r.InstanceId.Length > 0 ? r.InstanceId : Guid.NewGuid().ToString();
+        if (Check(r, id) is { } wrong)
+            return Started(wrong);
+        var input = ImageRequests.IsJson(r.Input.Memory) ? r.Input.Memory : EmptyInput;
+        var seconds = r.HasTimeoutSeconds ? r.TimeoutSeconds : 300;
+        var reply = await gate.AskAsync(
+            new InstanceCommand.Start(
+                new(id), image.Tenant, image.Id, image.Name, image.Sha256, input, TimeSpan.FromSeconds(seconds),
+                r.Env.ToImmutableSortedDictionary(StringComparer.Ordinal)),
+            cancellation);
+        return reply is InstanceReply.Refused refused
+            ? Started(refused.Text)
+            : new() { StartInstance = new() { Success = true, InstanceId = id } };
+    }
+
+    private string? Check(Wire.StartInstanceRequest r, string instanceId)
+    {
+        if (IdentifierRule.Check("instance_id", instanceId) is { } wrong)
+            return wrong;
+        if (r.Input.Length > options.InputBytesMax)
+            return $"input has {r.Input.Length} bytes, the limit is {options.InputBytesMax} (edge.input-bytes-max)";
+        if (r is { HasTimeoutSeconds: true, TimeoutSeconds: 0 })
+            return "timeout_seconds must be at least 1";
+        foreach (var (name, value) in r.Env)
+        {
+            if (ReservedVariables.Contains(name))
+                return $"env must not set {name}: the daemon sets it";
+            if (name.Length == 0 || name.Contains('=') || name.Contains('\0') || value.Contains('\0'))
+                return $"env has the variable '{name}': a name is not empty and has no '=', and nothing has a NUL";
+        }
+        return null;
+    }
+
+    private static Wire.RpcResponse Started(string error) => new() { StartInstance = new() { Error = error } };
+
+    private async ValueTask<Wire.RpcResponse> StatusAsync(
+        Wire.GetInstanceStatusRequest r, CancellationToken cancellation)
+    {
+        var row = await catalog.FindInstanceAsync(new(r.InstanceId), cancellation);
+        if (row is null)
+        {
+            return new()
+            {
+                GetInstanceStatus = new()
+                {
+                    InstanceId = r.InstanceId,
+                    Error = $"Instance '{r.InstanceId}' not found",
+                },
+            };
+        }
+        var status = ToWire(row);
+        if (row.Status == InstanceStatus.Running
+            && await gate.AskAsync(new InstanceCommand.GetPresence(row.Id), cancellation)
+                is InstanceReply.LastHeard { HeartbeatAt: { } heartbeatAt })
+            status.HeartbeatAtMs = heartbeatAt.ToUnixTimeMilliseconds();
+        return new() { GetInstanceStatus = status };
+    }
+
+    private static Wire.GetInstanceStatusResponse ToWire(InstanceRow row)
+    {
+        var status = new Wire.GetInstanceStatusResponse
+        {
+            Found = true,
+            InstanceId = row.Id.Value,
+            Status = (Wire.InstanceStatus)(int)row.Status,
+            CreatedAtMs = row.CreatedAt.ToUnixTimeMilliseconds(),
+            ImageId = row.Image?.Value ?? "",
+            ImageName = row.ImageName ?? "",
+            TenantId = row.Tenant.Value,
+            RetryCount = (uint)row.RetryCount,
+            MaxRetries = (uint)row.MaxRetries,
+        };
+        Set(row.CheckpointId, v => status.CheckpointId = v);
+        Set(row.StartedAt, v => status.StartedAtMs = v.ToUnixTimeMilliseconds());
+        Set(row.FinishedAt, v => status.FinishedAtMs = v.ToUnixTimeMilliseconds());
+        Set(row.Output, v => status.Output = UnsafeByteOperations.UnsafeWrap(v));
+        Set(row.Error, v => status.Error = v);
+        Set(row.Input, v => status.Input = UnsafeByteOperations.UnsafeWrap(v));
+        Set(row.MemoryPeakBytes, v => status.MemoryPeakBytes = (ulong)v);
+        Set(row.CpuMicroseconds, v => status.CpuUsageUsec = (ulong)v);
+        Set(row.Stderr, v => status.Stderr = v);
+        return status;
+    }
+
+    private static void Set<T>(T? value, Action<T> set)
+        where T : class
+    {
+        if (value is not null)
+            set(value);
+    }
+
+    private static void Set<T>(T? value, Action<T> set)
+        where T : struct
+    {
+        if (value is { } present)
+            set(present);
+    }
+
+    private async ValueTask<Wire.RpcResponse> ListAsync(Wire.ListInstancesRequest r, CancellationToken cancellation)
+    {
+        var status = (InstanceStatus)(int)r.Status;
+        var (rows, total) = await catalog.ListInstancesAsync(
+            new InstanceFilter
+            {
+                Tenant = r.HasTenantId ? new TenantId(r.TenantId) : null,
+                Status = r.HasStatus && status != InstanceStatus.Unknown && Enum.IsDefined(status) ? status : null,
+                Limit = Paging.Limit(r.Limit, options.PageMax),
+                Offset = Paging.Offset(r.Offset),
+                Image = r is { HasImageId: true, ImageId.Length: > 0 } ? new ImageId(r.ImageId) : null,
+                CreatedAfter = r.HasCreatedAfterMs ? Timestamps.FromUnixMs(r.CreatedAfterMs) : null,
+                CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.FromUnixMs(r.CreatedBeforeMs) : null,
+                FinishedAfter = r.HasFinishedAfterMs ? Timestamps.FromUnixMs(r.FinishedAfterMs) : null,
+                FinishedBefore = r.HasFinishedBeforeMs ? Timestamps.FromUnixMs(r.FinishedBeforeMs) : null,
+                Order = r.OrderBy switch
+                {
+                    "created_at_asc" => InstanceOrder.CreatedAtAscending,
+                    "finished_at_asc" => InstanceOrder.FinishedAtAscending,
+                    "finished_at_desc" => InstanceOrder.FinishedAtDescending,
+                    _ => InstanceOrder.CreatedAtDescending,
+                },
+                ImageNamePrefix = r.HasImageNamePrefix ? r.ImageNamePrefix : null,
+            },
+            cancellation);
+        var list = new Wire.ListInstancesResponse { TotalCount = (uint)total };
+        list.Instances.AddRange(rows.Select(Summary));
+        return new() { ListInstances = list };
+    }
+
+    private static Wire.InstanceSummary Summary(InstanceSummaryRow row)
+    {
+        var summary = new Wire.InstanceSummary
+        {
+            InstanceId = row.Id.Value,
+            TenantId = row.Tenant.Value,
+            ImageId = row.Image?.Value ?? "",
+            Status = (Wire.InstanceStatus)(int)row.Status,
+            CreatedAtMs = row.CreatedAt.ToUnixTimeMilliseconds(),
+            HasError = row.HasError,
+        };
+        Set(row.StartedAt, v => summary.StartedAtMs = v.ToUnixTimeMilliseconds());
+        Set(row.FinishedAt, v => summary.FinishedAtMs = v.ToUnixTimeMilliseconds());
+        return summary;
+    }
+
+    internal static Wire.RpcResponse Error(string code, string message) =>
+        new() { Error = new() { Code = code, Message = message } };
+
+    private static string CodeOf(Wire.RpcRequest.RequestOneofCase request) => request switch
+    {
+        Wire.RpcRequest.RequestOneofCase.HealthCheck => ErrorCodes.HealthCheck,
+        Wire.RpcRequest.RequestOneofCase.RegisterImage => ErrorCodes.RegisterImage,
+        Wire.RpcRequest.RequestOneofCase.ListImages => ErrorCodes.ListImages,
+        Wire.RpcRequest.RequestOneofCase.GetImage => ErrorCodes.GetImage,
+        Wire.RpcRequest.RequestOneofCase.DeleteImage => ErrorCodes.DeleteImage,
+        Wire.RpcRequest.RequestOneofCase.StartInstance => ErrorCodes.StartInstance,
+        Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => ErrorCodes.GetInstanceStatus,
+        _ => ErrorCodes.ListInstances,
+    };
+}

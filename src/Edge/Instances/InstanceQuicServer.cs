@@ -1,0 +1,33 @@
+using Microsoft.Extensions.Logging;
+using Runtara.Protocol;
+using Runtara.Quic;
+using Wire = Runtara.Protocol.Instances;
+
+namespace Runtara.Edge.Instances;
+
+/// <summary>The instance protocol over QUIC: one request and one reply on each stream.</summary>
+public sealed class InstanceQuicServer(
+    QuicListener listener, InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger log)
+    : QuicServer(listener, "instance", log)
+{
+    /// <inheritdoc />
+    protected override object NewConnection() => new WorkflowOrigin.Connection();
+
+    /// <inheritdoc />
+    protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
+    {
+        var read = await FrameReader.ReadAsync(
+            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time, cancellation);
+        if (!read.IsComplete)
+        {
+            Log.Unreadable(Protocol, read.Outcome, read.Detail);
+            return;
+        }
+        // A client may drop its receive side at once (STOP_SENDING): that cancels nothing.
+        var response = await requests.HandleAsync(read.Message, (WorkflowOrigin)connection!, cancellation);
+        if (response is null)
+            return;
+        FrameWriter.Write(stream.Output, FrameType.Response, response);
+        await stream.Output.FlushAsync(cancellation);
+    }
+}

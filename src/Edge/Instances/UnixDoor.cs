@@ -1,0 +1,161 @@
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Protocol;
+using Wire = Runtara.Protocol.Instances;
+
+namespace Runtara.Edge.Instances;
+
+/// <summary>
+/// The instance protocol over a unix socket in each run directory (D7). A connection carries one request frame and
+/// then its response frame, again and again; requests without a reply on QUIC get an empty response once they are
+/// durable. Who needs several at once opens several connections.
+/// </summary>
+public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger<UnixDoor> log)
+    : IInstanceDoor
+{
+    private const int ConnectionsMax = 64;
+
+    /// <inheritdoc />
+    public ValueTask<IAsyncDisposable> OpenAsync(
+        InstanceId instance, TenantId tenant, Attempt attempt, string socketPath, CancellationToken cancellation)
+    {
+        File.Delete(socketPath);
+        var socket = Bind(socketPath);
+        // The workflow may run as any user of its own; the directory above is what keeps others out.
+        File.SetUnixFileMode(
+            socketPath,
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite
+            | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
+        var opened = new OpenDoor(this, socket, socketPath, new WorkflowOrigin.Socket(instance, attempt), instance);
+        return ValueTask.FromResult<IAsyncDisposable>(opened);
+    }
+
+    // A socket address holds 107 bytes and a run directory's path may be longer: bind below /proc/self/fd instead.
+    private static Socket Bind(string socketPath)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            using var directory = OpenDirectory(Path.GetDirectoryName(socketPath)!);
+            var shortPath = $"/proc/self/fd/{directory.DangerousGetHandle()}/{Path.GetFileName(socketPath)}";
+            socket.Bind(new UnixDomainSocketEndPoint(shortPath));
+            socket.Listen(ConnectionsMax);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static SafeFileHandle OpenDirectory(string path)
+    {
+        const int oPath = 0x200000, oDirectory = 0x10000, oNoFollow = 0x20000, oCloseOnExec = 0x80000;
+        var handle = open(path, oPath | oDirectory | oNoFollow | oCloseOnExec);
+        if (handle < 0)
+            throw new IOException($"cannot open the run directory '{path}' (errno {Marshal.GetLastPInvokeError()})");
+        return new SafeFileHandle(handle, ownsHandle: true);
+    }
+
+    [DllImport("libc", SetLastError = true)]
+    private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
+
+    private async Task ServeAsync(Socket accepted, WorkflowOrigin origin, CancellationToken cancellation)
+    {
+        using var socket = accepted;
+        await using var stream = new NetworkStream(socket);
+        var input = PipeReader.Create(stream);
+        var output = PipeWriter.Create(stream);
+        try
+        {
+            while (await ServeOneAsync(input, output, origin, cancellation))
+            {
+            }
+        }
+        catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
+        {
+            log.StreamBroke("socket", e.Message);
+        }
+        catch (Exception e)
+        {
+            log.RequestFailed(e, "socket");
+        }
+        await input.CompleteAsync();
+        await output.CompleteAsync();
+    }
+
+    private async ValueTask<bool> ServeOneAsync(
+        PipeReader input, PipeWriter output, WorkflowOrigin origin, CancellationToken cancellation)
+    {
+        var read = await FrameReader.ReadAsync(input, Wire.RpcRequest.Parser, options.Frames, time, cancellation);
+        if (!read.IsComplete)
+        {
+            if (read.Outcome != FrameOutcome.EndOfStream)
+                log.Unreadable("socket", read.Outcome, read.Detail);
+            return false;
+        }
+        var response = await requests.HandleAsync(read.Message, origin, cancellation);
+        FrameWriter.Write(output, FrameType.Response, response ?? new Wire.RpcResponse());
+        return !(await output.FlushAsync(cancellation)).IsCompleted;
+    }
+
+    private sealed class OpenDoor : IAsyncDisposable
+    {
+        private readonly UnixDoor _door;
+        private readonly Socket _socket;
+        private readonly string _path;
+        private readonly WorkflowOrigin _origin;
+        private readonly string _instance;
+        private readonly CancellationTokenSource _closing = new();
+        private readonly SemaphoreSlim _places = new(ConnectionsMax);
+        private readonly Task _accepting;
+
+        public OpenDoor(UnixDoor door, Socket socket, string path, WorkflowOrigin origin, InstanceId instance)
+        {
+            (_door, _socket, _path, _origin, _instance) = (door, socket, path, origin, instance.Value);
+            _accepting = AcceptAsync();
+        }
+
+        private async Task AcceptAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    await _places.WaitAsync(_closing.Token);
+                    _ = ServeAndLeaveAsync(await _socket.AcceptAsync(_closing.Token));
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // Closed.
+            }
+            catch (SocketException e)
+            {
+                _door.Failed(e, _instance);
+            }
+        }
+
+        private async Task ServeAndLeaveAsync(Socket accepted)
+        {
+            await _door.ServeAsync(accepted, _origin, _closing.Token);
+            _places.Release();
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _closing.CancelAsync();
+            await _accepting;
+            _socket.Dispose();
+            File.Delete(_path);
+        }
+    }
+
+    private void Failed(Exception cause, string instance) => log.SocketStopped(cause, instance);
+}

@@ -1,0 +1,23 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace Runtara.Edge;
+
+internal static partial class Logs
+{
+    [LoggerMessage(Level = LogLevel.Information, Message = "listening for {Protocol} requests on {EndPoint} (QUIC)")]
+    public static partial void Listening(this ILogger log, string protocol, IPEndPoint endPoint);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "a {Protocol} request could not be read: {Outcome} {Detail}")]
+    public static partial void Unreadable(
+        this ILogger log, string protocol, Protocol.FrameOutcome outcome, string? detail);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "a {Protocol} stream broke: {Reason}")]
+    public static partial void StreamBroke(this ILogger log, string protocol, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "a {Protocol} request failed")]
+    public static partial void RequestFailed(this ILogger log, Exception cause, string protocol);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "the socket of instance {InstanceId} stopped listening")]
+    public static partial void SocketStopped(this ILogger log, Exception cause, string instanceId);
+}

@@ -1,0 +1,153 @@
+using System.Collections;
+using System.Reflection;
+using System.Text;
+using Akka.Configuration;
+using Akka.Configuration.Hocon;
+
+namespace Runtara.Daemon.Configuration;
+
+/// <summary>
+/// The effective configuration (D9): defaults, then the HOCON file, then environment variables, then
+/// <c>--set key=value</c>. An unknown key below <c>runtara</c> is an error, because a misspelt limit is no limit.
+/// </summary>
+internal sealed class DaemonConfiguration
+{
+    private DaemonConfiguration(DaemonOptions options, Config akka) => (Options, Akka) = (options, akka);
+
+    /// <summary>What <c>runtara { }</c> says.</summary>
+    public DaemonOptions Options { get; }
+
+    /// <summary>Everything else, with our defaults for Akka below it.</summary>
+    public Config Akka { get; }
+
+    /// <summary>
+    /// Reads it all. Throws <see cref="ConfigurationException"/> with every problem found, each naming key and rule.
+    /// </summary>
+    public static DaemonConfiguration Load(string? file, IReadOnlyList<string> sets, IDictionary variables)
+    {
+        var given = Parse(FromSets(sets), "--set")
+            .WithFallback(Parse(FromVariables(variables), "environment variables"))
+            .WithFallback(file is null ? Config.Empty : Parse(ReadFile(file), file));
+        var runtara = given.HasPath("runtara") ? given.GetConfig("runtara") : Config.Empty;
+        var problems = UnknownKeys(runtara).ToList();
+        var options = new DaemonOptions();
+        foreach (var setting in SettingTable.All)
+        {
+            try
+            {
+                setting.Apply(runtara, options);
+            }
+            catch (ConfigurationException e)
+            {
+                problems.Add(e.Message);
+            }
+        }
+        problems.AddRange(OptionRules.Check(options));
+        if (problems.Count > 0)
+            throw new ConfigurationException(string.Join(Environment.NewLine, problems));
+        return new DaemonConfiguration(options, given.WithFallback(Parse(Resource("akka.conf"), "akka.conf")));
+    }
+
+    /// <summary>The effective configuration of <c>runtara { }</c> as HOCON, each key with its meaning.</summary>
+    public string Show()
+    {
+        var text = new StringBuilder("runtara {\n");
+        foreach (var setting in SettingTable.All)
+        {
+            var variable = setting.Variable is null ? "" : $" [{setting.Variable}]";
+            text.Append($"  # {setting.Help}{variable}\n  {setting.Key} = {setting.Show(Options)}\n");
+        }
+        return text.Append("}\n").ToString();
+    }
+
+    private static Config Parse(string hocon, string source)
+    {
+        try
+        {
+            return ConfigurationFactory.ParseString(hocon);
+        }
+        catch (Exception e) when (e is ConfigurationException or FormatException or InvalidOperationException)
+        {
+            throw new ConfigurationException($"{source}: {e.Message}");
+        }
+    }
+
+    private static string ReadFile(string file)
+    {
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException($"--config: {e.Message}");
+        }
+    }
+
+    private static string FromSets(IReadOnlyList<string> sets)
+    {
+        var hocon = new StringBuilder();
+        foreach (var set in sets)
+        {
+            var split = set.IndexOf('=', StringComparison.Ordinal);
+            if (split <= 0)
+                throw new ConfigurationException($"--set: '{set}' is not key=value");
+            var key = set[..split].Trim();
+            var setting = SettingTable.All.FirstOrDefault(s => "runtara." + s.Key == key || s.Key == key);
+            var value = set[(split + 1)..].Trim();
+            var path = setting is null ? key : "runtara." + setting.Key;
+            if (setting is null && !key.StartsWith("akka.", StringComparison.Ordinal)
+                && !key.StartsWith("runtara.", StringComparison.Ordinal))
+                throw new ConfigurationException($"--set: unknown key '{key}'; runtarad --check prints all keys");
+            hocon.Append($"{path} = {(value.StartsWith('[') ? value : SettingTypes.Quote(value))}\n");
+        }
+        return hocon.ToString();
+    }
+
+    private static string FromVariables(IDictionary variables)
+    {
+        var hocon = new StringBuilder();
+        foreach (var setting in SettingTable.All)
+        {
+            if (setting.Variable is not null && variables[setting.Variable] is string { Length: > 0 } text)
+                hocon.Append($"runtara.{setting.Key} = {setting.FromVariable(text)}\n");
+        }
+        return hocon.ToString();
+    }
+
+    private static IEnumerable<string> UnknownKeys(Config runtara) =>
+        from key in Leaves(runtara.Root, "")
+        where SettingTable.All.All(s => s.Key != key)
+        let near = SettingTable.All.Select(s => s.Key).MinBy(known => Distance(known, key))
+        select $"runtara.{key}: unknown key; did you mean runtara.{near}?";
+
+    private static IEnumerable<string> Leaves(HoconValue? value, string path)
+    {
+        if (value is null || value.IsEmpty)
+            return [];
+        return value.IsObject()
+            ? value.GetObject().Items.SelectMany(i => Leaves(i.Value, path.Length == 0 ? i.Key : $"{path}.{i.Key}"))
+            : [path];
+    }
+
+    private static int Distance(string a, string b)
+    {
+        var row = Enumerable.Range(0, b.Length + 1).ToArray();
+        for (var i = 1; i <= a.Length; i++)
+        {
+            var diagonal = row[0];
+            row[0] = i;
+            for (var j = 1; j <= b.Length; j++)
+                (diagonal, row[j]) = (row[j],
+                    Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+        }
+        return row[b.Length];
+    }
+
+    private static string Resource(string name)
+    {
+        using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
+        using var reader = new StreamReader(stream);
+        return reader.ReadToEnd();
+    }
+}

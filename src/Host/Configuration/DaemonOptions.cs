@@ -1,0 +1,83 @@
+using System.Net;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Wakes;
+using Runtara.Edge;
+using Runtara.Persistence;
+using Runtara.Runner;
+
+namespace Runtara.Daemon.Configuration;
+
+/// <summary>Everything an operator can say, with its defaults. Filled by <see cref="DaemonConfiguration"/>.</summary>
+internal sealed class DaemonOptions
+{
+    /// <summary>Images, run directories, the certificate and (alone) the database.</summary>
+    public string DataDirectory { get; set; } = ".data";
+
+    /// <summary>Empty: SQLite in the data directory.</summary>
+    public string DatabaseUrl { get; set; } = "";
+
+    /// <summary>Where management clients connect.</summary>
+    public IPEndPoint EnvironmentListen { get; set; } = new(IPAddress.Loopback, 8002);
+
+    /// <summary>Where workflows connect that do not use the socket.</summary>
+    public IPEndPoint InstanceListen { get; set; } = new(IPAddress.Loopback, 8001);
+
+    /// <summary>The address that workflows are told; empty: the one above.</summary>
+    public string InstanceAdvertise { get; set; } = "";
+
+    /// <summary>Where liveness and readiness are served over HTTP.</summary>
+    public IPEndPoint HealthListen { get; set; } = new(IPAddress.Loopback, 8003);
+
+    /// <summary>Log level of everything.</summary>
+    public string LogLevel { get; set; } = "info";
+
+    /// <summary>Certificate file (PEM); empty: self-signed, kept in the data directory.</summary>
+    public string CertificateFile { get; set; } = "";
+
+    /// <summary>Private key file (PEM).</summary>
+    public string CertificateKeyFile { get; set; } = "";
+
+    /// <summary>Application protocols that are accepted from clients that offer any.</summary>
+    public IReadOnlyList<string> Alpn { get; set; } = ["runtara"];
+
+    /// <summary>Silence that ends a connection.</summary>
+    public TimeSpan QuicIdleTimeout { get; set; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>How often a silent connection is pinged.</summary>
+    public TimeSpan QuicKeepAlive { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Streams that one connection may have open.</summary>
+    public int QuicStreamsMax { get; set; } = 1000;
+
+    /// <summary>Handshakes under way at once.</summary>
+    public int QuicHandshakesMax { get; set; } = 10_000;
+
+    /// <summary>The socket's receive buffer.</summary>
+    public long QuicReceiveBuffer { get; set; } = 2 << 20;
+
+    /// <summary>The socket's send buffer.</summary>
+    public long QuicSendBuffer { get; set; } = 2 << 20;
+
+    /// <summary>The numbers of the semantics.</summary>
+    public InstanceSettings Instances { get; set; } = new();
+
+    /// <summary>The wakers.</summary>
+    public WakeSettings Wakes { get; set; } = new();
+
+    /// <summary>The limits of requests.</summary>
+    public EdgeOptions Edge { get; set; } = new();
+
+    /// <summary>The containers; its data directory is set from <see cref="DataDirectory"/>.</summary>
+    public RunnerOptions Runner { get; set; } = new() { DataDirectory = ".data" };
+
+    /// <summary>How long a lost database is waited for before writes fail.</summary>
+    public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What the store is opened with.</summary>
+    public StoreOptions Store => new()
+    {
+        DatabaseUrl = DatabaseUrl.Length > 0 ? DatabaseUrl : "sqlite:" + Path.Combine(DataDirectory, "runtara.db"),
+        DataDirectory = DataDirectory,
+        ReconnectTimeout = ReconnectTimeout,
+    };
+}

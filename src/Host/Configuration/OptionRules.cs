@@ -1,0 +1,36 @@
+namespace Runtara.Daemon.Configuration;
+
+/// <summary>What must hold between settings, or of one beyond its type.</summary>
+internal static class OptionRules
+{
+    public static IEnumerable<string> Check(DaemonOptions o)
+    {
+        if (o.DataDirectory.Length == 0)
+            yield return "runtara.data-directory: must not be empty";
+        if (o.CertificateFile.Length > 0 != o.CertificateKeyFile.Length > 0)
+            yield return "runtara.quic.certificate: needs runtara.quic.certificate-key, and the other way round";
+        if (o.Instances.MaxAttempts < 1)
+            yield return "runtara.instances.max-attempts: must be at least 1";
+        if (o.Wakes.Horizon <= o.Wakes.ScanInterval)
+            yield return "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval, or wakes are late";
+        if (o.Instances.BackoffMax < o.Instances.BackoffMin)
+            yield return "runtara.instances.backoff-max: must not be less than runtara.instances.backoff-min";
+        if (o.QuicStreamsMax < 1)
+            yield return "runtara.quic.streams-max: must be at least 1";
+        if (LogLevels.Parse(o.LogLevel) is null)
+            yield return "runtara.log-level: must be debug, info, warning or error";
+    }
+}
+
+/// <summary>The words for log levels.</summary>
+internal static class LogLevels
+{
+    public static Microsoft.Extensions.Logging.LogLevel? Parse(string word) => word.ToLowerInvariant() switch
+    {
+        "debug" => Microsoft.Extensions.Logging.LogLevel.Debug,
+        "info" => Microsoft.Extensions.Logging.LogLevel.Information,
+        "warning" => Microsoft.Extensions.Logging.LogLevel.Warning,
+        "error" => Microsoft.Extensions.Logging.LogLevel.Error,
+        _ => null,
+    };
+}

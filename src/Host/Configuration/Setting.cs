@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Net;
+using Akka.Configuration;
+
+namespace Runtara.Daemon.Configuration;
+
+/// <summary>One key below <c>runtara { }</c>: how it is read, which variable overrides it, what it means.</summary>
+internal abstract class Setting(string key, string? variable, string help)
+{
+    /// <summary>The path below <c>runtara</c>, e.g. <c>runner.capacity</c>.</summary>
+    public string Key { get; } = key;
+
+    /// <summary>The environment variable that overrides it, if any.</summary>
+    public string? Variable { get; } = variable;
+
+    /// <summary>What it means, with its unit.</summary>
+    public string Help { get; } = help;
+
+    /// <summary>Reads it from the configuration into the options. Throws <see cref="ConfigurationException"/>.</summary>
+    public abstract void Apply(Config runtara, DaemonOptions options);
+
+    /// <summary>The effective value, as it would be written in HOCON.</summary>
+    public abstract string Show(DaemonOptions options);
+
+    /// <summary>The HOCON value of an environment variable's text.</summary>
+    public abstract string FromVariable(string text);
+}
+
+/// <summary>A setting of one type.</summary>
+internal sealed class Setting<T>(
+    string key, string? variable, string help, SettingType<T> type, Func<DaemonOptions, T> get,
+    Action<DaemonOptions, T> set) : Setting(key, variable, help)
+{
+    public override void Apply(Config runtara, DaemonOptions options)
+    {
+        if (!runtara.HasPath(Key))
+            return;
+        T value;
+        try
+        {
+            value = type.Read(runtara, Key);
+        }
+        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException or ConfigurationException)
+        {
+            throw new ConfigurationException(
+                $"runtara.{Key}: '{runtara.GetString(Key)}' is not {type.Rule} ({Help})");
+        }
+        set(options, value);
+    }
+
+    public override string Show(DaemonOptions options) => type.Show(get(options));
+
+    public override string FromVariable(string text) => type.FromVariable(text);
+}
+
+/// <summary>How values of one type are read and shown.</summary>
+/// <param name="Rule">The rule, for errors: "a duration such as 5s".</param>
+/// <param name="Read">From HOCON.</param>
+/// <param name="Show">To HOCON.</param>
+/// <param name="FromVariable">From a variable's text to HOCON.</param>
+internal sealed record SettingType<T>(
+    string Rule, Func<Config, string, T> Read, Func<T, string> Show, Func<string, string> FromVariable);
+
+/// <summary>The types that settings have.</summary>
+internal static class SettingTypes
+{
+    public static readonly SettingType<string> Text = new(
+        "text", (c, k) => c.GetString(k), Quote, Quote);
+
+    public static readonly SettingType<int> Count = new(
+        "a whole number, 0 or more",
+        (c, k) => int.Parse(c.GetString(k), NumberStyles.None, CultureInfo.InvariantCulture),
+        v => v.ToString(CultureInfo.InvariantCulture), v => Quote(v.Trim()));
+
+    public static readonly SettingType<bool> Switch = new(
+        "true or false",
+        (c, k) => c.GetString(k).ToLowerInvariant() switch
+        {
+            "true" or "on" or "yes" or "1" => true,
+            "false" or "off" or "no" or "0" => false,
+            _ => throw new FormatException(),
+        },
+        v => v ? "true" : "false", v => Quote(v.Trim()));
+
+    public static readonly SettingType<long> Bytes = new(
+        "a size such as 512MiB",
+        (c, k) => c.GetByteSize(k) is { } size and >= 0 ? size : throw new FormatException(),
+        v => v.ToString(CultureInfo.InvariantCulture) + "b", v => Quote(v.Trim()));
+
+    public static readonly SettingType<TimeSpan> Duration = new(
+        "a duration such as 5s or 100ms",
+        (c, k) => ReadDuration(c, k),
+        v => ((long)v.TotalMilliseconds).ToString(CultureInfo.InvariantCulture) + "ms", v => Quote(v.Trim()));
+
+    /// <summary>As <see cref="Duration"/>; its variable is a plain number of milliseconds.</summary>
+    public static readonly SettingType<TimeSpan> DurationMs = Duration with { FromVariable = v => v.Trim() + "ms" };
+
+    public static readonly SettingType<IPEndPoint> EndPoint = new(
+        "an address such as 127.0.0.1:8002 or [::1]:8002",
+        (c, k) => ParseEndPoint(c.GetString(k)), v => Quote(v.ToString()), Quote);
+
+    /// <summary>As <see cref="EndPoint"/>; its variable is a port, and the address stays what it is by default.</summary>
+    public static readonly SettingType<IPEndPoint> Port = EndPoint with { FromVariable = v => Quote("127.0.0.1:" + v.Trim()) };
+
+    public static readonly SettingType<IReadOnlyList<string>> List = new(
+        "a list such as [a, b]", (c, k) => [.. c.GetStringList(k)],
+        v => "[" + string.Join(", ", v.Select(Quote)) + "]",
+        v => "[" + string.Join(", ", v.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(Quote)) + "]");
+
+    private static TimeSpan ReadDuration(Config c, string key)
+    {
+        var text = c.GetString(key);
+        if (text.Length == 0 || !char.IsAsciiDigit(text[0]))
+            throw new FormatException();
+        return c.GetTimeSpan(key, allowInfinite: false);
+    }
+
+    private static IPEndPoint ParseEndPoint(string text) =>
+        IPEndPoint.TryParse(text, out var parsed) && text.Contains(':') ? parsed : throw new FormatException();
+
+    internal static string Quote(string text) =>
+        "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
+}

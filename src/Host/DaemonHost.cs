@@ -1,0 +1,115 @@
+using Akka.Cluster.Hosting;
+using Akka.Hosting;
+using Akka.Remote.Hosting;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Runtara.Actors.Instances;
+using Runtara.Daemon.Configuration;
+using Runtara.Edge.Environments;
+using Runtara.Edge.Instances;
+using Runtara.Persistence;
+using Runtara.Quic;
+using Runtara.Runner;
+
+namespace Runtara.Daemon;
+
+/// <summary>Puts the daemon together: store, actors, doors, health. One composition, alone or in a cluster (D10).</summary>
+internal static class DaemonHost
+{
+    /// <summary>Runs until a signal or <paramref name="cancellation"/>; returns the exit code.</summary>
+    public static async Task<int> RunAsync(DaemonConfiguration configuration, CancellationToken cancellation)
+    {
+        var options = configuration.Options;
+        try
+        {
+            Directory.CreateDirectory(options.DataDirectory);
+            using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
+            await using var store = await Store.OpenAsync(
+                options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, cancellation);
+            await using var app = Build(configuration, store);
+            await app.RunAsync(cancellation);
+            return ExitCodes.Ok;
+        }
+        catch (Exception e) when (e is StoreUnavailableException or FormatException or IOException
+                                      or System.Data.Common.DbException or UnauthorizedAccessException)
+        {
+            await Console.Error.WriteLineAsync($"runtarad: cannot run: {e.Message}");
+            return ExitCodes.Failed;
+        }
+    }
+
+    private static WebApplication Build(DaemonConfiguration configuration, Store store)
+    {
+        var options = configuration.Options;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(options.HealthListen));
+        builder.Services.AddRoutingCore();
+        ConfigureLogging(builder.Logging, options);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton(store);
+        builder.Services.AddSingleton(store.Catalog);
+        builder.Services.AddSingleton(store.Images);
+        builder.Services.AddSingleton(options.Edge);
+        builder.Services.AddSingleton<Doors>();
+        builder.Services.AddAkka("runtara", (akka, services) => Compose(akka, services, configuration, store));
+        builder.Services.AddHostedService(services => services.GetRequiredService<Doors>());
+        var app = builder.Build();
+        app.MapHealth();
+        return app;
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, DaemonOptions options)
+    {
+        logging.AddSimpleConsole(o =>
+        {
+            o.SingleLine = true;
+            o.UseUtcTimestamp = true;
+            o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        });
+        // Standard output is for the ready line and for --check.
+        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(
+            o => o.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.SetMinimumLevel(LogLevels.Parse(options.LogLevel)!.Value);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+    }
+
+    private static void Compose(
+        AkkaConfigurationBuilder akka, IServiceProvider services, DaemonConfiguration configuration, Store store)
+    {
+        var options = configuration.Options;
+        var time = services.GetRequiredService<TimeProvider>();
+        var doors = services.GetRequiredService<Doors>();
+        akka
+            .AddHocon(configuration.Akka, HoconAddMode.Prepend)
+            .ConfigureLoggers(loggers =>
+            {
+                loggers.ClearLoggers();
+                loggers.AddLoggerFactory();
+            })
+            // A cluster of one: the same path as many, on a port that only this process uses.
+            .WithRemoting("127.0.0.1", 0)
+            .WithClustering(new ClusterOptions())
+            .AddRuntaraJournal(store)
+            .AddInstances(
+                options.Instances, options.Wakes, store,
+                region => RunnerActor.Props(
+                    RunnerOf(options), region, doors.OfRunDirectories(region), store, store.Images, time),
+                time)
+            .AddStartup((system, _) =>
+            {
+                var cluster = Akka.Cluster.Cluster.Get(system);
+                return cluster.JoinAsync(cluster.SelfAddress);
+            });
+    }
+
+    private static RunnerOptions RunnerOf(DaemonOptions options) => options.Runner with
+    {
+        DataDirectory = options.DataDirectory,
+        ServerAddress = options.InstanceAdvertise.Length > 0 ? options.InstanceAdvertise : options.InstanceListen.ToString(),
+    };
+}

@@ -1,0 +1,87 @@
+using Akka.Actor;
+using Akka.Hosting;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Daemon.Configuration;
+using Runtara.Edge;
+using Runtara.Edge.Environments;
+using Runtara.Edge.Instances;
+using Runtara.Persistence;
+using Runtara.Quic;
+
+namespace Runtara.Daemon;
+
+/// <summary>
+/// The doors of the daemon. They open last, when everything behind them works, and close first.
+/// </summary>
+internal sealed class Doors(
+    DaemonOptions options, Catalog catalog, IImageStore images, IRequiredActor<InstanceRegion> region,
+    TimeProvider time, ILoggerFactory logs) : IHostedService
+{
+    private InstanceGate? _gate;
+    private EnvironmentQuicServer? _environment;
+    private InstanceQuicServer? _instance;
+
+    /// <summary>Whether requests are served.</summary>
+    public bool AreOpen { get; private set; }
+
+    /// <summary>The sockets in run directories; made before the doors open, because the runner may start first.</summary>
+    public IInstanceDoor OfRunDirectories(IActorRef instances) =>
+        new UnixDoor(Requests(Gate(instances)), options.Edge, time, logs.CreateLogger<UnixDoor>());
+
+    private InstanceGate Gate(IActorRef instances) => _gate ??= new InstanceGate(instances, options.Edge, time);
+
+    private InstanceRequests Requests(InstanceGate gate) => new(gate, catalog, options.Edge, time);
+
+    /// <inheritdoc />
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var gate = Gate(await region.GetAsync(cancellationToken));
+        var certificate = options.CertificateFile.Length > 0
+            ? QuicCertificate.FromPemFiles(options.CertificateFile, options.CertificateKeyFile)
+            : QuicCertificate.LoadOrCreateSelfSigned(options.DataDirectory);
+        var log = logs.CreateLogger("Runtara.Edge");
+        _instance = new InstanceQuicServer(
+            await ListenAsync(options.InstanceListen, certificate, cancellationToken), Requests(gate), options.Edge, time,
+            log);
+        _environment = new EnvironmentQuicServer(
+            await ListenAsync(options.EnvironmentListen, certificate, cancellationToken),
+            new EnvironmentRequests(gate, catalog, images, options.Edge, time), options.Edge, time, log);
+        _instance.Start();
+        _environment.Start();
+        AreOpen = true;
+        await Console.Out.WriteLineAsync(
+            $"runtarad {EnvironmentRequests.Version} ready: environment={_environment.Listener.LocalEndPoint} "
+            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}");
+    }
+
+    private ValueTask<QuicListener> ListenAsync(
+        System.Net.IPEndPoint listen, QuicCertificate certificate, CancellationToken cancellation) =>
+        QuicListener.ListenAsync(
+            new QuicServerOptions
+            {
+                Listen = listen,
+                Certificate = certificate,
+                Alpn = options.Alpn,
+                IdleTimeout = options.QuicIdleTimeout,
+                KeepAlive = options.QuicKeepAlive,
+                MaxBidirectionalStreams = options.QuicStreamsMax,
+                MaxPendingHandshakes = options.QuicHandshakesMax,
+                SocketReceiveBufferBytes = checked((int)options.QuicReceiveBuffer),
+                SocketSendBufferBytes = checked((int)options.QuicSendBuffer),
+            },
+            cancellation);
+
+    /// <inheritdoc />
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        AreOpen = false;
+        if (_environment is not null)
+            await _environment.DisposeAsync();
+        if (_instance is not null)
+            await _instance.DisposeAsync();
+    }
+}
