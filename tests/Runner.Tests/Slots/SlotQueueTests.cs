@@ -79,6 +79,16 @@ public sealed class SlotQueueTests
         Assert.Empty(_slots.Free(Key("f2"), Start));
     }
 
+    [Fact]
+    public void A_newer_attempt_voids_a_grant_of_an_older_one()
+    {
+        _slots.Request(Key("1"), A, Start);
+
+        Assert.Equal([Key("1", 2)], _slots.Request(Key("1", 2), A, Start));
+        Assert.False(_slots.Take(Key("1")));
+        Assert.Equal(1, _slots.Used);
+    }
+
     private static SlotKey Key(string instance, int attempt = 1) => new(new InstanceId(instance), new Attempt(attempt));
 
     private void Fill()
