@@ -11,6 +11,7 @@ public sealed class ExitTests : RunnerTest
     [InlineData(1)]
     [InlineData(42)]
     [InlineData(128)]
+    [InlineData(255)]
     public void An_exit_code_is_reported(int code)
     {
         var report = Run("exit", ("CODE", code.ToString()));
@@ -83,11 +84,10 @@ public sealed class ExitTests : RunnerTest
     }
 
     [Fact]
-    public void What_a_program_used_is_reported()
+    public void The_time_that_a_program_used_is_reported()
     {
         var report = Run("stderr", ("LINES", "100000"));
 
-        Assert.InRange(report.MemoryPeakBytes!.Value, 100_000, 200_000_000);
         Assert.InRange(report.CpuMicroseconds!.Value, 1_000, 20_000_000);
     }
 
