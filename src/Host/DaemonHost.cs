@@ -26,13 +26,15 @@ internal static class DaemonHost
         try
         {
             Directory.CreateDirectory(options.DataDirectory);
-            await using var store = await Store.OpenAsync(options.Store, cancellation);
+            using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
+            await using var store = await Store.OpenAsync(
+                options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, cancellation);
             await using var app = Build(configuration, store);
             await app.RunAsync(cancellation);
             return ExitCodes.Ok;
         }
-        catch (Exception e) when (e is IOException or QuicException or System.Data.Common.DbException
-                                      or UnauthorizedAccessException or TimeoutException)
+        catch (Exception e) when (e is StoreUnavailableException or FormatException or IOException
+                                      or System.Data.Common.DbException or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync($"runtarad: cannot run: {e.Message}");
             return ExitCodes.Failed;
@@ -45,14 +47,7 @@ internal static class DaemonHost
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(options.HealthListen));
         builder.Services.AddRoutingCore();
-        builder.Logging.AddSimpleConsole(o =>
-        {
-            o.SingleLine = true;
-            o.UseUtcTimestamp = true;
-            o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-        });
-        builder.Logging.SetMinimumLevel(LogLevels.Parse(options.LogLevel)!.Value);
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        ConfigureLogging(builder.Logging, options);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
@@ -66,6 +61,21 @@ internal static class DaemonHost
         var app = builder.Build();
         app.MapHealth();
         return app;
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, DaemonOptions options)
+    {
+        logging.AddSimpleConsole(o =>
+        {
+            o.SingleLine = true;
+            o.UseUtcTimestamp = true;
+            o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        });
+        // Standard output is for the ready line and for --check.
+        logging.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(
+            o => o.LogToStandardErrorThreshold = LogLevel.Trace);
+        logging.SetMinimumLevel(LogLevels.Parse(options.LogLevel)!.Value);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
     }
 
     private static void Compose(

@@ -55,7 +55,7 @@ internal sealed class Doors(
         AreOpen = true;
         await Console.Out.WriteLineAsync(
             $"runtarad {EnvironmentRequests.Version} ready: environment={_environment.Listener.LocalEndPoint} "
-            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} store={store}");
+            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}");
     }
 
     private ValueTask<QuicListener> ListenAsync(

@@ -65,7 +65,7 @@ public sealed record FrameLimits
     /// <summary>Largest payload in bytes, inclusive. Default 64 MiB.</summary>
     public int PayloadBytesMax { get; init; } = ProtocolPayloadBytesMax;
 
-    /// <summary>Longest silence within a frame. Default 30 s; <see cref="Timeout.InfiniteTimeSpan"/> for none.</summary>
+    /// <summary>Longest silence within a frame. Default 30 s; infinite for none.</summary>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
@@ -78,7 +78,7 @@ public sealed record FrameLimits
 /// <summary>The result of reading one frame.</summary>
 /// <typeparam name="T">Message expected in the payload.</typeparam>
 /// <param name="Outcome">How it ended.</param>
-/// <param name="Type">Type of the frame; 0 when the header never arrived, or the number received when it is bad.</param>
+/// <param name="Type">Type of the frame; 0 when the header never arrived, or what was received when bad.</param>
 /// <param name="Message">The payload, when <see cref="FrameOutcome.Complete"/>.</param>
 /// <param name="Detail">What was wrong, for a log, when not <see cref="FrameOutcome.Complete"/>.</param>
 public readonly record struct FrameRead<T>(FrameOutcome Outcome, FrameType Type, T? Message, string? Detail)

@@ -162,7 +162,7 @@ public sealed class EnvironmentRequests(
         }
         var status = ToWire(row);
         if (row.Status == InstanceStatus.Running
-            && await gate.AskAsync(new InstanceCommand.GetPresence(row.InstanceId), cancellation)
+            && await gate.AskAsync(new InstanceCommand.GetPresence(row.Id), cancellation)
                 is InstanceReply.LastHeard { HeartbeatAt: { } heartbeatAt })
             status.HeartbeatAtMs = heartbeatAt.ToUnixTimeMilliseconds();
         return new() { GetInstanceStatus = status };
@@ -173,12 +173,12 @@ public sealed class EnvironmentRequests(
         var status = new Wire.GetInstanceStatusResponse
         {
             Found = true,
-            InstanceId = row.InstanceId.Value,
+            InstanceId = row.Id.Value,
             Status = (Wire.InstanceStatus)(int)row.Status,
             CreatedAtMs = row.CreatedAt.ToUnixTimeMilliseconds(),
-            ImageId = row.ImageId?.Value ?? "",
+            ImageId = row.Image?.Value ?? "",
             ImageName = row.ImageName ?? "",
-            TenantId = row.TenantId.Value,
+            TenantId = row.Tenant.Value,
             RetryCount = (uint)row.RetryCount,
             MaxRetries = (uint)row.MaxRetries,
         };
@@ -225,10 +225,10 @@ public sealed class EnvironmentRequests(
                 FinishedBefore = r.HasFinishedBeforeMs ? Timestamps.FromUnixMs(r.FinishedBeforeMs) : null,
                 Order = r.OrderBy switch
                 {
-                    "created_at_asc" => InstanceOrder.CreatedAscending,
-                    "finished_at_asc" => InstanceOrder.FinishedAscending,
-                    "finished_at_desc" => InstanceOrder.FinishedDescending,
-                    _ => InstanceOrder.CreatedDescending,
+                    "created_at_asc" => InstanceOrder.CreatedAtAscending,
+                    "finished_at_asc" => InstanceOrder.FinishedAtAscending,
+                    "finished_at_desc" => InstanceOrder.FinishedAtDescending,
+                    _ => InstanceOrder.CreatedAtDescending,
                 },
                 ImageNamePrefix = r.HasImageNamePrefix ? r.ImageNamePrefix : null,
             },
@@ -242,9 +242,9 @@ public sealed class EnvironmentRequests(
     {
         var summary = new Wire.InstanceSummary
         {
-            InstanceId = row.InstanceId.Value,
-            TenantId = row.TenantId.Value,
-            ImageId = row.ImageId?.Value ?? "",
+            InstanceId = row.Id.Value,
+            TenantId = row.Tenant.Value,
+            ImageId = row.Image?.Value ?? "",
             Status = (Wire.InstanceStatus)(int)row.Status,
             CreatedAtMs = row.CreatedAt.ToUnixTimeMilliseconds(),
             HasError = row.HasError,

@@ -14,7 +14,7 @@ public sealed class InstanceQuicServer(
     protected override object NewConnection() => new WorkflowOrigin.Connection();
 
     /// <inheritdoc />
-    protected override async Task ServeAsync(QuicStream stream, object connection, CancellationToken cancellation)
+    protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
     {
         var read = await FrameReader.ReadAsync(
             stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time, cancellation);
@@ -24,7 +24,7 @@ public sealed class InstanceQuicServer(
             return;
         }
         // A client may drop its receive side at once (STOP_SENDING): that cancels nothing.
-        var response = await requests.HandleAsync(read.Message, (WorkflowOrigin)connection, cancellation);
+        var response = await requests.HandleAsync(read.Message, (WorkflowOrigin)connection!, cancellation);
         if (response is null)
             return;
         FrameWriter.Write(stream.Output, FrameType.Response, response);

@@ -68,7 +68,7 @@ internal sealed class DaemonOptions
     public EdgeOptions Edge { get; set; } = new();
 
     /// <summary>The containers; its data directory is set from <see cref="DataDirectory"/>.</summary>
-    public RunnerOptions Runner { get; set; } = new();
+    public RunnerOptions Runner { get; set; } = new() { DataDirectory = ".data" };
 
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);

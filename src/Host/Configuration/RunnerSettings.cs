@@ -1,0 +1,65 @@
+using Runtara.Runner;
+using static Runtara.Daemon.Configuration.SettingTable;
+using static Runtara.Daemon.Configuration.SettingTypes;
+
+namespace Runtara.Daemon.Configuration;
+
+/// <summary>The keys below <c>runtara.runner</c>.</summary>
+internal static class RunnerSettings
+{
+    private static readonly SettingType<NetworkMode> Network = new(
+        "pasta, host or none",
+        (c, k) => c.GetString(k).ToLowerInvariant() is "pasta" or "host" or "none" or "isolated"
+            ? RunnerOptions.ParseNetworkMode(c.GetString(k))
+            : throw new FormatException(),
+        v => v.ToString().ToLowerInvariant(), Quote);
+
+    private static readonly SettingType<CgroupManager> Cgroups = new(
+        "auto, cgroupfs, systemd or disabled",
+        (c, k) => Enum.TryParse<CgroupManager>(c.GetString(k), ignoreCase: true, out var parsed)
+            && Enum.IsDefined(parsed) ? parsed : throw new FormatException(),
+        v => v.ToString().ToLowerInvariant(),
+        // USE_SYSTEMD_CGROUP is a switch.
+        v => v.Trim().ToLowerInvariant() is "1" or "true" or "yes" or "on" ? "systemd" : "auto");
+
+    public static IEnumerable<Setting> All =>
+    [
+        Of("runner.capacity", "RUNTARA_MAX_CONCURRENT_INSTANCES", "containers at once; the rest wait", Count,
+            o => o.Runner.Capacity, (o, v) => o.Runner = o.Runner with { Capacity = Math.Max(1, v) }),
+        Of("runner.slot-timeout", null, "how long a granted slot waits for its launch", Duration,
+            o => o.Runner.SlotTimeout, (o, v) => o.Runner = o.Runner with { SlotTimeout = v }),
+        Of("runner.network-mode", "RUNTARA_NETWORK_MODE", "pasta, host or none", Network,
+            o => o.Runner.NetworkMode, (o, v) => o.Runner = o.Runner with { NetworkMode = v }),
+        Of("runner.pasta-dns", "RUNTARA_PASTA_DNS", "name servers that pasta offers", List,
+            o => o.Runner.PastaDns, (o, v) => o.Runner = o.Runner with { PastaDns = v }),
+        Of("runner.crun", null, "the container runtime, a path or a name in PATH", Text,
+            o => o.Runner.CrunPath, (o, v) => o.Runner = o.Runner with { CrunPath = v }),
+        Of("runner.pasta", null, "the network program, a path or a name in PATH", Text,
+            o => o.Runner.PastaPath, (o, v) => o.Runner = o.Runner with { PastaPath = v }),
+        Of("runner.cgroup-manager", "USE_SYSTEMD_CGROUP", "auto, cgroupfs, systemd or disabled", Cgroups,
+            o => o.Runner.CgroupManager, (o, v) => o.Runner = o.Runner with { CgroupManager = v }),
+        Of("runner.memory-limit", null, "memory of one container", Bytes,
+            o => o.Runner.MemoryLimitBytes, (o, v) => o.Runner = o.Runner with { MemoryLimitBytes = v }),
+        Of("runner.cpu-quota-percent", null, "CPU time of one container, in percent of one core", Count,
+            o => o.Runner.CpuQuotaPercent, (o, v) => o.Runner = o.Runner with { CpuQuotaPercent = v }),
+        Of("runner.pids-max", null, "processes and threads of one container", Count,
+            o => o.Runner.PidsMax, (o, v) => o.Runner = o.Runner with { PidsMax = v }),
+        Of("runner.skip-certificate-verification", "RUNTARA_SKIP_CERT_VERIFICATION",
+            "whether workflows are told to skip certificate verification", Switch,
+            o => o.Runner.SkipCertificateVerification,
+            (o, v) => o.Runner = o.Runner with { SkipCertificateVerification = v }),
+        Of("runner.connection-service-url", "RUNTARA_CONNECTION_SERVICE_URL", "CONNECTION_SERVICE_URL of workflows",
+            Text, o => o.Runner.ConnectionServiceUrl ?? "",
+            (o, v) => o.Runner = o.Runner with { ConnectionServiceUrl = v.Length == 0 ? null : v }),
+        Of("runner.launch-timeout", null, "how long a container may take to come up", Duration,
+            o => o.Runner.LaunchTimeout, (o, v) => o.Runner = o.Runner with { LaunchTimeout = v }),
+        Of("runner.prepare-timeout", null, "how long image and input may take to come to this node", Duration,
+            o => o.Runner.PrepareTimeout, (o, v) => o.Runner = o.Runner with { PrepareTimeout = v }),
+        Of("runner.stop-grace", null, "from SIGTERM to SIGKILL when the daemon stops", Duration,
+            o => o.Runner.StopGrace, (o, v) => o.Runner = o.Runner with { StopGrace = v }),
+        Of("runner.stderr-bytes-max", null, "the most that is kept of a standard error", Bytes,
+            o => o.Runner.StderrBytesMax, (o, v) => o.Runner = o.Runner with { StderrBytesMax = checked((int)v) }),
+        Of("runner.output-bytes-max", null, "the largest output.json", Bytes,
+            o => o.Runner.OutputBytesMax, (o, v) => o.Runner = o.Runner with { OutputBytesMax = checked((int)v) }),
+    ];
+}

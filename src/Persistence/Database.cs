@@ -1,0 +1,87 @@
+using LinqToDB.Data;
+using Runtara.Actors.Images;
+using Runtara.Persistence.Journal;
+using Runtara.Persistence.Queries;
+
+namespace Runtara.Persistence;
+
+/// <summary>The seam between SQLite and PostgreSQL. Everything above it is the same for both.</summary>
+internal abstract class Database(StoreOptions options) : IAsyncDisposable
+{
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+
+    protected StoreOptions Options { get; } = options;
+
+    /// <summary>How many lanes write small rows; one more writes large rows when there is more than one.</summary>
+    public abstract int SmallLanes { get; }
+
+    /// <summary>Whether calls block, so that a lane wants a thread of its own.</summary>
+    public abstract bool Blocks { get; }
+
+    public abstract Task MigrateAsync(CancellationToken cancellation);
+
+    /// <summary>Removes what a crash may have left behind.</summary>
+    public abstract Task CleanUpAsync(CancellationToken cancellation);
+
+    public abstract IJournalLane OpenLane();
+
+    public abstract IReplaySource OpenReplaySource();
+
+    /// <summary>Deletes rows up to a sequence number and remembers the highest one deleted.</summary>
+    public abstract ValueTask DeleteToAsync(string persistenceId, long toSequenceNr, CancellationToken cancellation);
+
+    /// <summary>Answers each of the reads (found or not); throws when the database is away.</summary>
+    public abstract ValueTask ReadCheckpointsAsync(
+        IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation);
+
+    public abstract DataConnection OpenCatalog();
+
+    public abstract IImageStore CreateImageStore();
+
+    /// <summary>Whether the database is away or busy, as opposed to having refused a statement.</summary>
+    public abstract bool IsOutage(Exception cause);
+
+    /// <summary>Runs an operation that may be repeated, again and again until the outage has lasted too long.</summary>
+    public async ValueTask<T> RetryAsync<T>(Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation)
+    {
+        var outage = new Outage(Options);
+        while (true)
+        {
+            try
+            {
+                return await operation(cancellation);
+            }
+            catch (Exception e) when (IsOutage(e) && !outage.IsOver)
+            {
+                await outage.PauseAsync(cancellation);
+            }
+        }
+    }
+
+    public abstract ValueTask DisposeAsync();
+
+    /// <summary>An older program must not write to the tables of a newer one.</summary>
+    protected static void RefuseNewer(int version, int known)
+    {
+        if (version > known)
+            throw new InvalidOperationException(
+                $"The database has schema version {version}, this program knows {known}: use a newer program");
+    }
+
+    /// <summary>How long an outage has lasted, and how long to wait before the next try.</summary>
+    internal sealed class Outage(StoreOptions options)
+    {
+        private readonly long _since = options.Time.GetTimestamp();
+        private TimeSpan _pause = FirstPause;
+
+        public bool IsOver => options.Time.GetElapsedTime(_since) >= options.ReconnectTimeout;
+
+        public Task PauseAsync(CancellationToken cancellation)
+        {
+            var pause = _pause;
+            _pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            return Task.Delay(pause, options.Time, cancellation);
+        }
+    }
+}

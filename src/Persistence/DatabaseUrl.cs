@@ -1,0 +1,99 @@
+using System.Globalization;
+using Npgsql;
+using Runtara.Persistence.Postgres;
+using Runtara.Persistence.Sqlite;
+
+namespace Runtara.Persistence;
+
+/// <summary>Reads the three spellings of <see cref="StoreOptions.DatabaseUrl"/>.</summary>
+public static class DatabaseUrl
+{
+    private const string SqliteScheme = "sqlite:";
+
+    internal static Database Open(StoreOptions options)
+    {
+        var url = options.DatabaseUrl.Trim();
+        if (url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase))
+            return new SqliteDatabase(SqlitePath(url), options);
+        return new PostgresDatabase(Postgres(url), options);
+    }
+
+    /// <summary>The URL with its password replaced, for messages.</summary>
+    public static string Redact(string url)
+    {
+        url = url.Trim();
+        if (url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase))
+            return url;
+        try
+        {
+            var parts = Postgres(url);
+            return string.Create(
+                CultureInfo.InvariantCulture, $"postgres://{parts.Username}@{parts.Host}:{parts.Port}/{parts.Database}");
+        }
+        catch (FormatException)
+        {
+            return "(unreadable URL)";
+        }
+    }
+
+    internal static NpgsqlConnectionStringBuilder Postgres(string url)
+    {
+        try
+        {
+            if (!url.StartsWith("postgres://", StringComparison.OrdinalIgnoreCase)
+                && !url.StartsWith("postgresql://", StringComparison.OrdinalIgnoreCase))
+            {
+                var given = new NpgsqlConnectionStringBuilder(url);
+                return given.Host is null ? throw new FormatException("no host") : given;
+            }
+            return FromUri(new Uri(url));
+        }
+        catch (Exception e) when (e is ArgumentException or UriFormatException or FormatException)
+        {
+            // The cause's own text may quote the URL, and with it the password.
+            throw new FormatException(
+                "The database URL is not understood: expected postgres://user:password@host:port/database?option=value, "
+                + "an Npgsql connection string, or sqlite:path");
+        }
+    }
+
+    private static NpgsqlConnectionStringBuilder FromUri(Uri uri)
+    {
+        var user = uri.UserInfo.Split(':', 2);
+        var database = Uri.UnescapeDataString(uri.AbsolutePath.TrimStart('/'));
+        var builder = new NpgsqlConnectionStringBuilder
+        {
+            Host = uri.Host.Length == 0 ? "localhost" : Uri.UnescapeDataString(uri.Host),
+            Port = uri.Port > 0 ? uri.Port : 5432,
+            Username = user[0].Length == 0 ? null : Uri.UnescapeDataString(user[0]),
+            Password = user.Length < 2 ? null : Uri.UnescapeDataString(user[1]),
+            Database = database.Length == 0 ? null : database,
+        };
+        foreach (var pair in uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var (key, value) = pair.Split('=', 2) is [var k, var v] ? (k, Uri.UnescapeDataString(v)) : (pair, "");
+            builder[OptionName(key)] = value.Length > 0 && key == "sslmode" ? value.Replace("-", "") : value;
+        }
+        return builder;
+    }
+
+    // libpq's spellings differ from Npgsql's here and there.
+    private static string OptionName(string key) => key switch
+    {
+        "sslmode" => "SSL Mode",
+        "application_name" => "Application Name",
+        "connect_timeout" => "Timeout",
+        "options" => "Options",
+        _ => key.Replace('_', ' '),
+    };
+
+    private static string SqlitePath(string url)
+    {
+        var path = url[SqliteScheme.Length..];
+        if (path.StartsWith("//", StringComparison.Ordinal))
+            path = path[2..];
+        if (path.Length == 0 || path == ":memory:")
+            throw new FormatException("The database URL needs a file: sqlite:path");
+        return Path.GetFullPath(path);
+    }
+}

@@ -1,0 +1,133 @@
+namespace Runtara.Persistence.Journal;
+
+/// <summary>
+/// Spreads write requests over the lanes. While an id has a request in flight its next one follows in the same lane, so
+/// that order within an id holds; recoveries of that id wait until it is quiet.
+/// </summary>
+internal sealed class JournalWriter : IAsyncDisposable
+{
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, Flight> _flights = [];
+    private readonly CommitLane[] _lanes;
+    private readonly StoreOptions _options;
+    private TaskCompletionSource? _room;
+    private long _queuedBytes;
+    private int _nextLane;
+
+    public JournalWriter(Database database, StoreOptions options)
+    {
+        _options = options;
+        SmallLanes = database.SmallLanes;
+        var count = SmallLanes > 1 ? SmallLanes + 1 : 1;
+        _lanes = Enumerable.Range(0, count).Select(_ => new CommitLane(database, options, Done)).ToArray();
+    }
+
+    private int SmallLanes { get; }
+
+    /// <summary>Queues a request. Never refuses; see <see cref="WaitForRoomAsync"/>.</summary>
+    public void Enqueue(WriteRequest request)
+    {
+        lock (_gate)
+        {
+            var lane = ChooseLane(request);
+            foreach (var id in request.PersistenceIds)
+            {
+                if (!_flights.TryGetValue(id, out var flight))
+                    _flights.Add(id, flight = new Flight(lane));
+                flight.Count++;
+            }
+            _queuedBytes += request.Bytes;
+            // Within the lock: two requests of one id must reach their lane in order.
+            _lanes[lane].Enqueue(request);
+        }
+    }
+
+    /// <summary>Completes at once, or when enough has been committed for more to come in.</summary>
+    public Task WaitForRoomAsync()
+    {
+        lock (_gate)
+        {
+            if (_queuedBytes < _options.QueueBytesMax)
+                return Task.CompletedTask;
+            _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _room.Task;
+        }
+    }
+
+    /// <summary>Runs the action once no write of the id is in flight: at once, or on the thread that ends the last one.</summary>
+    public void WhenQuiet(string persistenceId, Action action)
+    {
+        lock (_gate)
+        {
+            if (_flights.TryGetValue(persistenceId, out var flight))
+            {
+                flight.Waiters.Add(action);
+                return;
+            }
+        }
+        action();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var lane in _lanes)
+            await lane.StopAsync(StopGrace);
+    }
+
+    private int ChooseLane(WriteRequest request)
+    {
+        foreach (var id in request.PersistenceIds)
+        {
+            if (_flights.TryGetValue(id, out var flight))
+                return flight.Lane;
+        }
+        if (SmallLanes == 1)
+            return 0;
+        if (request.Bytes > _options.LargeRowBytes)
+            return SmallLanes;
+        _nextLane = (_nextLane + 1) % SmallLanes;
+        return _nextLane;
+    }
+
+    private void Done(WriteRequest request)
+    {
+        try
+        {
+            request.Complete();
+        }
+        catch (Exception e)
+        {
+            Logs.ReplyFailed(_options.Logger, e);
+        }
+        List<Action>? waiters = null;
+        TaskCompletionSource? room = null;
+        lock (_gate)
+        {
+            foreach (var id in request.PersistenceIds)
+            {
+                var flight = _flights[id];
+                if (--flight.Count > 0)
+                    continue;
+                _flights.Remove(id);
+                if (flight.Waiters.Count > 0)
+                    (waiters ??= []).AddRange(flight.Waiters);
+            }
+            _queuedBytes -= request.Bytes;
+            if (_room is not null && _queuedBytes < _options.QueueBytesMax)
+                (room, _room) = (_room, null);
+        }
+        room?.SetResult();
+        waiters?.ForEach(w => w());
+    }
+
+    private sealed class Flight(int lane)
+    {
+        public int Lane { get; } = lane;
+
+        public int Count { get; set; }
+
+        public List<Action> Waiters { get; } = [];
+    }
+}

@@ -1,0 +1,100 @@
+namespace Runtara.Persistence.Journal;
+
+/// <summary>A stored event as the database gives it back.</summary>
+internal readonly record struct StoredRow(
+    long SequenceNr, long AtMicros, int SerializerId, string Manifest, string Writer, byte[] Payload);
+
+/// <summary>
+/// One recovery under way. It remembers how far it got, so that a read that broke off goes on where it was.
+/// </summary>
+internal abstract class Replay(string persistenceId, long from, long to, long max)
+{
+    private long _next = Math.Max(1, from);
+    private long _left = max;
+    private long _highest = -1;
+    private bool _atStart = true;
+
+    public string PersistenceId { get; } = persistenceId;
+
+    public long From => _next;
+
+    public long To { get; } = to;
+
+    public long Left => _left;
+
+    public bool IsFinished { get; private set; }
+
+    /// <summary>Says what the highest number is and up to where rows were deleted. Called before any row.</summary>
+    public void Begin(long highest, long deletedTo)
+    {
+        _highest = highest;
+        if (_atStart)
+            _next = Math.Max(_next, deletedTo + 1);
+    }
+
+    /// <summary>Takes the next row; false when this recovery has failed and wants no more.</summary>
+    public bool Accept(in StoredRow row)
+    {
+        if (IsFinished)
+            return false;
+        if (row.SequenceNr != _next)
+            return Gap();
+        _atStart = false;
+        _next++;
+        _left--;
+        try
+        {
+            Deliver(row);
+            return true;
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+            return false;
+        }
+    }
+
+    /// <summary>There are no more rows.</summary>
+    public void End()
+    {
+        if (IsFinished)
+            return;
+        if (_left > 0 && _next <= Math.Min(To, _highest))
+        {
+            Gap();
+            return;
+        }
+        IsFinished = true;
+        Succeed(_atStart ? _highest : Math.Max(_highest, _next - 1));
+    }
+
+    /// <summary>The recovery fails with this cause.</summary>
+    public void Fail(Exception cause)
+    {
+        if (IsFinished)
+            return;
+        IsFinished = true;
+        Failed(cause);
+    }
+
+    protected abstract void Deliver(in StoredRow row);
+
+    protected abstract void Succeed(long highest);
+
+    protected abstract void Failed(Exception cause);
+
+    private bool Gap()
+    {
+        Fail(new InvalidDataException($"Event {_next} of {PersistenceId} is missing in the journal"));
+        return false;
+    }
+}
+
+/// <summary>Reads for recoveries. Used by one caller at a time.</summary>
+internal interface IReplaySource : IAsyncDisposable
+{
+    /// <summary>Feeds each replay with <c>Begin</c>, its rows, and <c>End</c>; throws when the database is away.</summary>
+    ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation);
+
+    ValueTask ResetAsync();
+}

@@ -1,0 +1,100 @@
+using System.Threading.Channels;
+
+namespace Runtara.Persistence.Journal;
+
+/// <summary>Answers recoveries, all that wait with one query, on two connections.</summary>
+internal sealed class ReplayReader : IAsyncDisposable
+{
+    private const int Readers = 2;
+
+    private readonly Channel<Replay> _queue = Channel.CreateUnbounded<Replay>();
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Database _database;
+    private readonly StoreOptions _options;
+    private readonly Task[] _loops;
+
+    public ReplayReader(Database database, StoreOptions options)
+    {
+        (_database, _options) = (database, options);
+        _loops = Enumerable.Range(0, Readers).Select(_ => Task.Run(RunAsync)).ToArray();
+    }
+
+    public void Enqueue(Replay replay)
+    {
+        if (!_queue.Writer.TryWrite(replay))
+            replay.Fail(new ObjectDisposedException(nameof(Store)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _stop.CancelAsync();
+        await Task.WhenAll(_loops);
+        while (_queue.Reader.TryRead(out var replay))
+            replay.Fail(new ObjectDisposedException(nameof(Store)));
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        await using var source = _database.OpenReplaySource();
+        var batch = new List<Replay>();
+        while (await WaitAsync())
+        {
+            batch.Clear();
+            while (batch.Count < _options.ReplayBatchMax && _queue.Reader.TryRead(out var replay))
+                batch.Add(replay);
+            await AnswerAsync(source, batch);
+        }
+    }
+
+    private async ValueTask<bool> WaitAsync()
+    {
+        try
+        {
+            return await _queue.Reader.WaitToReadAsync(_stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async ValueTask AnswerAsync(IReplaySource source, List<Replay> batch)
+    {
+        Database.Outage? outage = null;
+        while (batch.Count > 0)
+        {
+            try
+            {
+                await source.ReadAsync(batch, _stop.Token);
+                return;
+            }
+            catch (Exception e) when (_database.IsOutage(e) && outage is not { IsOver: true })
+            {
+                outage ??= new Database.Outage(_options);
+                await source.ResetAsync();
+                batch.RemoveAll(r => r.IsFinished);
+                await PauseAsync(outage);
+            }
+            catch (Exception e)
+            {
+                batch.ForEach(r => r.Fail(e));
+                await source.ResetAsync();
+                return;
+            }
+        }
+    }
+
+    private async Task PauseAsync(Database.Outage outage)
+    {
+        try
+        {
+            await outage.PauseAsync(_stop.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The next read ends with the same cancellation and fails the recoveries.
+        }
+    }
+}

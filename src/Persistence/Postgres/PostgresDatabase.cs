@@ -1,0 +1,126 @@
+using System.Net.Sockets;
+using LinqToDB;
+using LinqToDB.Data;
+using LinqToDB.DataProvider.PostgreSQL;
+using Npgsql;
+using Runtara.Actors.Images;
+using Runtara.Persistence.Journal;
+using Runtara.Persistence.Projection;
+using Runtara.Persistence.Queries;
+
+namespace Runtara.Persistence.Postgres;
+
+/// <summary>PostgreSQL 13 or later, shared by all nodes of a cluster.</summary>
+internal sealed class PostgresDatabase : Database
+{
+    private readonly DataOptions _catalogOptions;
+
+    public PostgresDatabase(NpgsqlConnectionStringBuilder connection, StoreOptions options) : base(options)
+    {
+        // Every hot statement is prepared by the driver at its second use and stays prepared on its connection.
+        connection.MaxAutoPrepare = Math.Max(connection.MaxAutoPrepare, 64);
+        connection.AutoPrepareMinUsages = 2;
+        connection.NoResetOnClose = true;
+        connection.ApplicationName ??= "runtara";
+        Source = NpgsqlDataSource.Create(connection);
+        var provider = PostgreSQLTools.GetDataProvider(PostgreSQLVersion.v15);
+        _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => Source.CreateConnection());
+    }
+
+    public NpgsqlDataSource Source { get; }
+
+    public override int SmallLanes => 2;
+
+    public override bool Blocks => false;
+
+    public override bool IsOutage(Exception cause) => cause switch
+    {
+        PostgresException { SqlState: "40001" or "40P01" or "55P03" } => true,
+        // 08 connection, 25 read-only (a demoted primary), 53 resources, 57 shutdown or cancel, 58 system.
+        PostgresException e => e.SqlState[..2] is "08" or "25" or "53" or "57" or "58",
+        NpgsqlException or IOException or SocketException or TimeoutException => true,
+        _ => false,
+    };
+
+    public override IJournalLane OpenLane() => new PostgresLane(Source);
+
+    public override IReplaySource OpenReplaySource() => new PostgresReplaySource(Source);
+
+    public override DataConnection OpenCatalog() => new(_catalogOptions);
+
+    public override IImageStore CreateImageStore() => new PostgresImageStore(this, Options);
+
+    public override async Task MigrateAsync(CancellationToken cancellation)
+    {
+        await using var connection = await Source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await ExecuteAsync(connection, $"SELECT pg_advisory_xact_lock({PostgresSchema.MigrationLock})", cancellation);
+        await ExecuteAsync(connection, PostgresSchema.Versions, cancellation);
+        await using var query = new NpgsqlCommand("SELECT COALESCE(max(version), 0) FROM schema_version", connection);
+        var version = (int)(await query.ExecuteScalarAsync(cancellation))!;
+        RefuseNewer(version, PostgresSchema.Migrations.Count);
+        for (var next = version; next < PostgresSchema.Migrations.Count; next++)
+        {
+            await ExecuteAsync(connection, PostgresSchema.Migrations[next], cancellation);
+            if (next == 0)
+                await ExecuteAsync(connection, PostgresSchema.Compression, cancellation);
+            await using var mark = new NpgsqlCommand("INSERT INTO schema_version VALUES ($1, $2)", connection)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<int> { TypedValue = next + 1 },
+                    new NpgsqlParameter<long> { TypedValue = Micros.Of(Options.Time.GetUtcNow()) },
+                },
+            };
+            await mark.ExecuteNonQueryAsync(cancellation);
+        }
+        await transaction.CommitAsync(cancellation);
+    }
+
+    // An upload is one transaction: the server itself forgets those that broke off.
+    public override Task CleanUpAsync(CancellationToken cancellation) => Task.CompletedTask;
+
+    public override async ValueTask DeleteToAsync(
+        string persistenceId, long toSequenceNr, CancellationToken cancellation)
+    {
+        await using var connection = await Source.OpenConnectionAsync(cancellation);
+        await using var batch = new NpgsqlBatch(connection);
+        foreach (var sql in (string[])[PostgresSql.RememberDeleted, PostgresSql.DeleteRows])
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(sql)
+            {
+                Parameters =
+                {
+                    new NpgsqlParameter<string> { TypedValue = persistenceId },
+                    new NpgsqlParameter<long> { TypedValue = toSequenceNr },
+                },
+            });
+        }
+        await batch.ExecuteNonQueryAsync(cancellation);
+    }
+
+    public override async ValueTask ReadCheckpointsAsync(
+        IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation)
+    {
+        await using var connection = await Source.OpenConnectionAsync(cancellation);
+        await using var command = new NpgsqlCommand(PostgresSql.ReadCheckpoints, connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<string[]> { TypedValue = reads.Select(r => r.InstanceId).ToArray() },
+                new NpgsqlParameter<string[]> { TypedValue = reads.Select(r => r.Key).ToArray() },
+            },
+        };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            reads[(int)reader.GetInt64(0) - 1].Found(await reader.GetFieldValueAsync<byte[]>(1, cancellation));
+    }
+
+    public override ValueTask DisposeAsync() => Source.DisposeAsync();
+
+    private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+}

@@ -1,0 +1,190 @@
+using LinqToDB;
+using LinqToDB.Async;
+using LinqToDB.Data;
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Wakes;
+using Runtara.Persistence.Projection;
+using Runtara.Persistence.Queries;
+
+namespace Runtara.Persistence;
+
+/// <summary>
+/// Questions about instances, answered from rows that the journal's transactions write: what a reply acknowledged, the
+/// next query shows. A short database outage is waited out.
+/// </summary>
+public sealed class Catalog
+{
+    private const string Beyond = "\U0010FFFF";
+
+    private readonly Database _database;
+    private readonly CheckpointReader _checkpoints;
+
+    internal Catalog(Database database)
+    {
+        _database = database;
+        _checkpoints = new CheckpointReader(database);
+    }
+
+    /// <summary>The instance with everything it has; null when there is none.</summary>
+    public async ValueTask<InstanceRow?> FindInstanceAsync(InstanceId id, CancellationToken cancellation)
+    {
+        var row = await QueryAsync(
+            (db, token) => db.GetTable<InstanceTable>().Where(i => i.Id == Text.Clean(id.Value))
+                .FirstOrDefaultAsync(token),
+            cancellation);
+        return row is null ? null : ToRow(row);
+    }
+
+    /// <summary>The instances that match, in order, and how many match in all.</summary>
+    public async ValueTask<(IReadOnlyList<InstanceSummaryRow> Rows, int TotalCount)> ListInstancesAsync(
+        InstanceFilter filter, CancellationToken cancellation)
+    {
+        return await QueryAsync(
+            async (db, token) =>
+            {
+                var matching = Matching(db.GetTable<InstanceTable>(), filter);
+                var count = await matching.CountAsync(token);
+                var page = await Ordered(matching, filter.Order).Skip(filter.Offset).Take(filter.Limit)
+                    .Select(i => new
+                    {
+                        i.Id, i.Tenant, i.Status, i.ImageId, i.ImageName, i.CreatedAt, i.StartedAt, i.FinishedAt,
+                        HasError = i.Error != null,
+                    })
+                    .ToListAsync(token);
+                IReadOnlyList<InstanceSummaryRow> rows = page.ConvertAll(i => new InstanceSummaryRow(
+                    new InstanceId(i.Id), new TenantId(i.Tenant), (InstanceStatus)i.Status, ToImageId(i.ImageId),
+                    i.ImageName, Micros.ToTime(i.CreatedAt), Micros.ToTime(i.StartedAt), Micros.ToTime(i.FinishedAt),
+                    i.HasError));
+                return (rows, count);
+            },
+            cancellation);
+    }
+
+    /// <summary>The state of a checkpoint; null when there is none. Concurrent reads share queries.</summary>
+    public ValueTask<ReadOnlyMemory<byte>?> ReadCheckpointAsync(
+        InstanceId id, string key, CancellationToken cancellation) =>
+        _checkpoints.ReadAsync(Text.Clean(id.Value), Text.Clean(key), cancellation);
+
+    /// <summary>Whether the database answers now.</summary>
+    public async ValueTask<bool> PingAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await using var db = _database.OpenCatalog();
+            return await db.ExecuteAsync<int>("SELECT 1", cancellation) == 1;
+        }
+        catch (Exception e) when (_database.IsOutage(e))
+        {
+            return false;
+        }
+    }
+
+    internal ValueTask CloseAsync() => _checkpoints.DisposeAsync();
+
+    internal async ValueTask<IReadOnlyList<DueInstance>> ReadDueAsync(
+        int shard, DateTimeOffset before, int limit, CancellationToken cancellation)
+    {
+        var (number, micros) = ((short)shard, Micros.Of(before));
+        var rows = await QueryAsync(
+            (db, token) => db.GetTable<InstanceTable>()
+                .Where(i => i.Shard == number && i.WakeAt != null && i.WakeAt < micros
+                    && i.Status == (short)InstanceStatus.Suspended)
+                .OrderBy(i => i.WakeAt).ThenBy(i => i.Id).Take(limit)
+                .Select(i => new { i.Id, i.WakeAt }).ToListAsync(token),
+            cancellation);
+        return rows.ConvertAll(r => new DueInstance(new InstanceId(r.Id), Micros.ToTime(r.WakeAt!.Value)));
+    }
+
+    internal async ValueTask<IReadOnlyList<InstanceId>> ReadLiveAsync(int shard, CancellationToken cancellation)
+    {
+        var number = (short)shard;
+        var rows = await QueryAsync(
+            // Spelled like the partial index, so that the planner takes it.
+            (db, token) => db.GetTable<InstanceTable>()
+                .Where(i => i.Shard == number && (i.Status == 1 || i.Status == 2))
+                .OrderBy(i => i.Id).Select(i => i.Id).ToListAsync(token),
+            cancellation);
+        return rows.ConvertAll(id => new InstanceId(id));
+    }
+
+    internal async ValueTask<ReadOnlyMemory<byte>> ReadInputAsync(InstanceId id, CancellationToken cancellation) =>
+        await QueryAsync(
+            (db, token) => db.GetTable<InstanceTable>().Where(i => i.Id == id.Value).Select(i => i.Input)
+                .FirstOrDefaultAsync(token),
+            cancellation);
+
+    private ValueTask<T> QueryAsync<T>(
+        Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
+        _database.RetryAsync(
+            async token =>
+            {
+                await using var db = _database.OpenCatalog();
+                return await query(db, token);
+            },
+            cancellation);
+
+    private static IQueryable<InstanceTable> Matching(IQueryable<InstanceTable> rows, InstanceFilter filter)
+    {
+        if (filter.Tenant is { } tenant)
+            rows = rows.Where(i => i.Tenant == Text.Clean(tenant.Value));
+        if (filter.Status is { } status)
+            rows = rows.Where(i => i.Status == (short)status);
+        if (filter.Image is { } image)
+            rows = rows.Where(i => i.ImageId == Text.Clean(image.Value));
+        if (filter.ImageNamePrefix is { Length: > 0 } prefix)
+        {
+            // A range and not LIKE: it uses the index and is case-sensitive on both databases.
+            var (first, beyond) = (Text.Clean(prefix), Text.Clean(prefix) + Beyond);
+            rows = rows.Where(i => i.ImageName!.CompareTo(first) >= 0 && i.ImageName!.CompareTo(beyond) < 0);
+        }
+        if (filter.CreatedAfter is { } createdAfter)
+            rows = rows.Where(i => i.CreatedAt >= Micros.Of(createdAfter));
+        if (filter.CreatedBefore is { } createdBefore)
+            rows = rows.Where(i => i.CreatedAt < Micros.Of(createdBefore));
+        if (filter.FinishedAfter is { } finishedAfter)
+            rows = rows.Where(i => i.FinishedAt >= Micros.Of(finishedAfter));
+        if (filter.FinishedBefore is { } finishedBefore)
+            rows = rows.Where(i => i.FinishedAt < Micros.Of(finishedBefore));
+        return rows;
+    }
+
+    private static IQueryable<InstanceTable> Ordered(IQueryable<InstanceTable> rows, InstanceOrder order) => order switch
+    {
+        InstanceOrder.CreatedAtAscending => rows.OrderBy(i => i.CreatedAt).ThenBy(i => i.Id),
+        InstanceOrder.FinishedAtDescending => rows.OrderBy(i => i.FinishedAt == null ? 1 : 0)
+            .ThenByDescending(i => i.FinishedAt).ThenBy(i => i.Id),
+        InstanceOrder.FinishedAtAscending => rows.OrderBy(i => i.FinishedAt == null ? 1 : 0)
+            .ThenBy(i => i.FinishedAt).ThenBy(i => i.Id),
+        _ => rows.OrderByDescending(i => i.CreatedAt).ThenBy(i => i.Id),
+    };
+
+    private static ImageId? ToImageId(string? id) => id is null ? null : new ImageId(id);
+
+    // An untyped null would become an empty memory: arrays convert implicitly, also absent ones.
+    private static ReadOnlyMemory<byte>? ToMemory(byte[]? bytes) => bytes is null ? default(ReadOnlyMemory<byte>?) : bytes;
+
+    private static InstanceRow ToRow(InstanceTable row) => new()
+    {
+        Id = new InstanceId(row.Id),
+        Tenant = new TenantId(row.Tenant),
+        Status = (InstanceStatus)row.Status,
+        Attempt = new Attempt(row.Attempt),
+        Image = ToImageId(row.ImageId),
+        ImageName = row.ImageName,
+        CheckpointId = row.CheckpointId,
+        CreatedAt = Micros.ToTime(row.CreatedAt),
+        StartedAt = Micros.ToTime(row.StartedAt),
+        FinishedAt = Micros.ToTime(row.FinishedAt),
+        WakeAt = Micros.ToTime(row.WakeAt),
+        Timeout = row.TimeoutMs is { } ms ? TimeSpan.FromMilliseconds(ms) : null,
+        Input = ToMemory(row.Input),
+        Output = ToMemory(row.Output),
+        Error = row.Error,
+        Stderr = row.Stderr,
+        RetryCount = row.RetryCount,
+        MaxRetries = row.MaxRetries,
+        MemoryPeakBytes = row.MemoryPeakBytes,
+        CpuMicroseconds = row.CpuMicroseconds,
+    };
+}

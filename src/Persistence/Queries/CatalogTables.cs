@@ -1,0 +1,75 @@
+using LinqToDB.Mapping;
+
+namespace Runtara.Persistence.Queries;
+
+/// <summary>The instance table as the queries see it.</summary>
+[Table("instance")]
+internal sealed class InstanceTable
+{
+    [Column("instance_id"), PrimaryKey, NotNull] public string Id { get; set; } = "";
+
+    [Column("tenant_id"), NotNull] public string Tenant { get; set; } = "";
+
+    [Column("status")] public short Status { get; set; }
+
+    [Column("shard")] public short Shard { get; set; }
+
+    [Column("attempt")] public int Attempt { get; set; }
+
+    [Column("retry_count")] public int RetryCount { get; set; }
+
+    [Column("max_retries")] public int MaxRetries { get; set; }
+
+    [Column("image_id"), Nullable] public string? ImageId { get; set; }
+
+    [Column("image_name"), Nullable] public string? ImageName { get; set; }
+
+    [Column("checkpoint_id"), Nullable] public string? CheckpointId { get; set; }
+
+    [Column("timeout_ms")] public long? TimeoutMs { get; set; }
+
+    [Column("created_at")] public long CreatedAt { get; set; }
+
+    [Column("started_at")] public long? StartedAt { get; set; }
+
+    [Column("finished_at")] public long? FinishedAt { get; set; }
+
+    [Column("wake_at")] public long? WakeAt { get; set; }
+
+    [Column("memory_peak_bytes")] public long? MemoryPeakBytes { get; set; }
+
+    [Column("cpu_usec")] public long? CpuMicroseconds { get; set; }
+
+    [Column("error"), Nullable] public string? Error { get; set; }
+
+    [Column("stderr"), Nullable] public string? Stderr { get; set; }
+
+    [Column("input"), Nullable] public byte[]? Input { get; set; }
+
+    [Column("output"), Nullable] public byte[]? Output { get; set; }
+}
+
+/// <summary>The image table as the queries see it.</summary>
+[Table("image")]
+internal sealed class ImageTable
+{
+    [Column("image_id"), PrimaryKey, NotNull] public string Id { get; set; } = "";
+
+    [Column("tenant_id"), NotNull] public string Tenant { get; set; } = "";
+
+    [Column("name"), NotNull] public string Name { get; set; } = "";
+
+    [Column("description"), Nullable] public string? Description { get; set; }
+
+    [Column("runner_type")] public short RunnerType { get; set; }
+
+    [Column("metadata"), Nullable] public byte[]? Metadata { get; set; }
+
+    [Column("sha256"), NotNull] public string Sha256 { get; set; } = "";
+
+    [Column("size")] public long Size { get; set; }
+
+    [Column("created_at")] public long CreatedAt { get; set; }
+
+    [Column("is_current")] public bool IsCurrent { get; set; }
+}

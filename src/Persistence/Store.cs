@@ -1,0 +1,94 @@
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Actors.Wakes;
+using Runtara.Persistence.Journal;
+
+namespace Runtara.Persistence;
+
+/// <summary>
+/// The durable memory of a node: journal, catalog and image bytes in one database. One per process (or per actor
+/// system), opened before the actor system starts and disposed after it has ended.
+/// </summary>
+public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
+{
+    private readonly Database _database;
+
+    private Store(Database database, StoreOptions options)
+    {
+        _database = database;
+        Options = options;
+        Writer = new JournalWriter(database, options);
+        Replayer = new ReplayReader(database, options);
+        Catalog = new Catalog(database);
+        Images = database.CreateImageStore();
+    }
+
+    /// <summary>What the store was opened with.</summary>
+    public StoreOptions Options { get; }
+
+    /// <summary>The queries over instances and checkpoints.</summary>
+    public Catalog Catalog { get; }
+
+    /// <summary>The images that all nodes share.</summary>
+    public IImageStore Images { get; }
+
+    internal JournalWriter Writer { get; }
+
+    internal ReplayReader Replayer { get; }
+
+    internal Database Database => _database;
+
+    /// <summary>
+    /// Connects, creates or migrates the tables, and removes what an upload that broke off left behind. PostgreSQL is
+    /// tried again for <see cref="StoreOptions.ReconnectTimeout"/>. Throws <see cref="StoreUnavailableException"/> with
+    /// the URL (never its password) when that fails, <see cref="FormatException"/> for an URL that makes no sense.
+    /// </summary>
+    public static async ValueTask<Store> OpenAsync(StoreOptions options, CancellationToken cancellation)
+    {
+        var database = DatabaseUrl.Open(options);
+        try
+        {
+            await database.RetryAsync(
+                async token => { await database.MigrateAsync(token); return true; }, cancellation);
+            await database.CleanUpAsync(cancellation);
+            return new Store(database, options);
+        }
+        catch (Exception e) when (database.IsOutage(e))
+        {
+            await database.DisposeAsync();
+            throw new StoreUnavailableException(
+                $"Cannot open the database {DatabaseUrl.Redact(options.DatabaseUrl)}: {e.Message}", e);
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <inheritdoc />
+    public ValueTask<IReadOnlyList<DueInstance>> ReadDueAsync(
+        int shard, DateTimeOffset before, int limit, CancellationToken cancellation) =>
+        Catalog.ReadDueAsync(shard, before, limit, cancellation);
+
+    /// <inheritdoc />
+    public ValueTask<IReadOnlyList<InstanceId>> ReadLiveAsync(int shard, CancellationToken cancellation) =>
+        Catalog.ReadLiveAsync(shard, cancellation);
+
+    /// <inheritdoc />
+    public ValueTask<ReadOnlyMemory<byte>> ReadInputAsync(InstanceId instance, CancellationToken cancellation) =>
+        Catalog.ReadInputAsync(instance, cancellation);
+
+    /// <summary>Writes what is waiting, then closes the connections. Writes that cannot be stored fail.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Writer.DisposeAsync();
+        await Replayer.DisposeAsync();
+        await Catalog.CloseAsync();
+        await _database.DisposeAsync();
+    }
+}
+
+/// <summary>The database cannot be reached or opened.</summary>
+public sealed class StoreUnavailableException(string message, Exception cause) : Exception(message, cause);

@@ -1,0 +1,265 @@
+using Akka.Actor;
+using Akka.Event;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Runner.Containers;
+using Runtara.Runner.Files;
+using Runtara.Runner.Slots;
+
+namespace Runtara.Runner;
+
+/// <summary>
+/// The containers of this node. Takes <see cref="RunnerCommand"/> and answers the instance region with
+/// <see cref="InstanceCommand.SlotGranted"/>, <see cref="InstanceCommand.LaunchFailed"/>,
+/// <see cref="InstanceCommand.ProcessExited"/> and <see cref="InstanceCommand.AttemptVanished"/>. Serves nothing before
+/// what an earlier daemon left in the data directory is dead; stopping it stops all containers.
+/// </summary>
+public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
+{
+    private const string VanishedReason = "the daemon was restarted while the attempt ran";
+    private static readonly TimeSpan ExpiryInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan SweepRetry = TimeSpan.FromSeconds(5);
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<InstanceId, Occupant> _occupants = [];
+    private readonly RunnerOptions _options;
+    private readonly IActorRef _instances;
+    private readonly Func<ContainerHost> _createHost;
+    private readonly TimeProvider _time;
+    private readonly SlotQueue _slots;
+    private ContainerHost _host = null!;
+
+    /// <summary>For <see cref="Props"/>.</summary>
+    public RunnerActor(
+        RunnerOptions options, IActorRef instances, IInstanceDoor door, IInstanceInputs inputs, IImageStore images,
+        TimeProvider time, ILogger log)
+    {
+        (_options, _instances, _time) = (options, instances, time);
+        _createHost = () => new ContainerHost(options, door, inputs, images, time, log);
+        _slots = new SlotQueue(options.Capacity, options.SlotTimeout);
+    }
+
+    /// <inheritdoc />
+    public IStash Stash { get; set; } = null!;
+
+    /// <inheritdoc />
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    private DateTimeOffset Now => _time.GetUtcNow();
+
+    /// <summary>The runner of a node.</summary>
+    /// <param name="options">Its settings.</param>
+    /// <param name="instances">The shard region; it is told <see cref="InstanceCommand"/>.</param>
+    /// <param name="door">What listens on the socket of a run directory.</param>
+    /// <param name="inputs">Where <c>input.json</c> comes from.</param>
+    /// <param name="images">Where images come from that this node has not cached.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logs">Where the lines about single containers go; null means nowhere.</param>
+    public static Props Props(
+        RunnerOptions options, IActorRef instances, IInstanceDoor door, IInstanceInputs inputs, IImageStore images,
+        TimeProvider time, ILoggerFactory? logs = null)
+    {
+        var log = (ILogger?)logs?.CreateLogger("Runtara.Runner") ?? NullLogger.Instance;
+        return Akka.Actor.Props.Create(() => new RunnerActor(options, instances, door, inputs, images, time, log));
+    }
+
+    /// <inheritdoc />
+    protected override void PreStart()
+    {
+        _host = _createHost();
+        if (_host.Cgroups.Manager == CgroupManager.Disabled)
+            _log.Warning("memory, cpu and process limits of containers are not enforced");
+        Become(Sweeping);
+        Sweep();
+    }
+
+    /// <inheritdoc />
+    protected override void PostStop()
+    {
+        var stopping = new List<Task>();
+        foreach (var occupant in _occupants.Values)
+        {
+            occupant.Run?.RequestStop(_options.StopGrace);
+            stopping.Add(occupant.Ended);
+        }
+        // Containers do not outlive the daemon, so its end waits for theirs; they need no actor to get there.
+        var limit = _options.StopGrace + TimeSpan.FromSeconds(15);
+        if (!Task.WaitAll([.. stopping], limit))
+            _log.Warning("{Count} containers did not end in time", stopping.Count(t => !t.IsCompleted));
+    }
+
+    /// <inheritdoc />
+    protected override void OnReceive(object message)
+    {
+        switch (message)
+        {
+            case RunnerCommand.RequestSlot m: Send(_slots.Request(new SlotKey(m.Instance, m.Attempt), m.Tenant, Now)); break;
+            case RunnerCommand.ReleaseSlot m: Send(_slots.Release(new SlotKey(m.Instance, m.Attempt), Now)); break;
+            case RunnerCommand.Launch m: OnLaunch(m); break;
+            case RunnerCommand.Stop m: OnStop(m); break;
+            case RunnerCommand.Watch m: OnWatch(m.Instance, m.Attempt); break;
+            case Finished m: OnFinished(m); break;
+            case ExpireSlots: Send(_slots.Expire(Now)); break;
+            default: Unhandled(message); break;
+        }
+    }
+
+    private void Sweeping(object message)
+    {
+        switch (message)
+        {
+            case Swept:
+                Timers.StartPeriodicTimer("expiry", new ExpireSlots(), ExpiryInterval);
+                Become(OnReceive);
+                Stash.UnstashAll();
+                break;
+            case Status.Failure failure:
+                _log.Error(failure.Cause, "what an earlier daemon left running cannot be ended; trying again");
+                Timers.StartSingleTimer("sweep", new SweepAgain(), SweepRetry);
+                break;
+            case SweepAgain: Sweep(); break;
+            default: Stash.Stash(); break;
+        }
+    }
+
+    private void Sweep()
+    {
+        var host = _host;
+        Task.Run(host.SweepAsync).PipeTo(Self, success: () => new Swept());
+    }
+
+    private void OnLaunch(RunnerCommand.Launch launch)
+    {
+        if (_occupants.TryGetValue(launch.Instance, out var occupant))
+        {
+            OnLaunchBehind(occupant, launch);
+            return;
+        }
+        Launch(launch);
+    }
+
+    // One attempt at a time: a newer one waits until nothing of the older one runs.
+    private void OnLaunchBehind(Occupant occupant, RunnerCommand.Launch launch)
+    {
+        if (launch.Attempt.CompareTo(occupant.Attempt) <= 0 || launch.Attempt == occupant.Next?.Attempt)
+            return;
+        if (occupant.Next is { } superseded && superseded.Attempt.CompareTo(launch.Attempt) > 0)
+            return;
+        if (occupant.Next is { } older)
+            Refuse(older, "a newer attempt was launched");
+        occupant.Next = launch;
+        occupant.Run?.RequestStop(TimeSpan.Zero);
+    }
+
+    private void Launch(RunnerCommand.Launch launch)
+    {
+        if (!_slots.Take(new SlotKey(launch.Instance, launch.Attempt)))
+        {
+            Refuse(launch, "the attempt has no slot on this node, or had one for too long without a launch");
+            return;
+        }
+        var run = new ContainerRun(_host, launch);
+        Occupy(launch.Instance, launch.Attempt, run, Task.Run(run.RunAsync));
+    }
+
+    private void Occupy(InstanceId instance, Attempt attempt, ContainerRun? run, Task<InstanceCommand> work)
+    {
+        _occupants[instance] = new Occupant(attempt, run, work);
+        work.PipeTo(Self, success: report => new Finished(instance, attempt, report));
+    }
+
+    private void OnFinished(Finished finished)
+    {
+        _instances.Tell(finished.Report);
+        Send(_slots.Free(new SlotKey(finished.Instance, finished.Attempt), Now));
+        if (!_occupants.TryGetValue(finished.Instance, out var occupant) || occupant.Attempt != finished.Attempt)
+            return;
+        _occupants.Remove(finished.Instance);
+        if (occupant.Next is { } next)
+            Launch(next);
+    }
+
+    private void OnStop(RunnerCommand.Stop stop)
+    {
+        if (_occupants.TryGetValue(stop.Instance, out var occupant) && occupant.Attempt == stop.Attempt)
+            occupant.Run?.RequestStop(stop.Grace);
+        else if (occupant?.Next is { } next && next.Attempt == stop.Attempt)
+        {
+            occupant.Next = null;
+            Refuse(next, "stopped before it was started");
+        }
+        else
+            OnWatch(stop.Instance, stop.Attempt);
+    }
+
+    private void OnWatch(InstanceId instance, Attempt attempt)
+    {
+        var vanished = new InstanceCommand.AttemptVanished(instance, attempt, VanishedReason);
+        if (_occupants.TryGetValue(instance, out var occupant))
+        {
+            // An older attempt than what runs here is certainly dead; a newer one was never launched here.
+            if (occupant.Attempt.CompareTo(attempt) < 0)
+                occupant.Run?.RequestStop(TimeSpan.Zero);
+            if (occupant.Attempt != attempt && occupant.Next?.Attempt != attempt)
+                _instances.Tell(vanished);
+            return;
+        }
+        var host = _host;
+        Occupy(instance, attempt, null, Task.Run(async () =>
+        {
+            await EnsureDeadAsync(host, instance);
+            return (InstanceCommand)vanished;
+        }));
+    }
+
+    private static async Task EnsureDeadAsync(ContainerHost host, InstanceId instance)
+    {
+        while (true)
+        {
+            try
+            {
+                await host.Crun.EnsureDeadAsync(PathNames.OfContainer(instance.Value));
+                return;
+            }
+            catch (Exception e) when (e is RunnerException or IOException)
+            {
+                host.Log.CleanupFailed(instance.Value, 0, e.Message);
+                await Task.Delay(SweepRetry, host.Time);
+            }
+        }
+    }
+
+    private void Refuse(RunnerCommand.Launch launch, string error)
+    {
+        _instances.Tell(new InstanceCommand.LaunchFailed(launch.Instance, launch.Attempt, error));
+        Send(_slots.Release(new SlotKey(launch.Instance, launch.Attempt), Now));
+    }
+
+    private void Send(IReadOnlyList<SlotKey> granted)
+    {
+        foreach (var key in granted)
+            _instances.Tell(new InstanceCommand.SlotGranted(key.Instance, key.Attempt));
+    }
+
+    private sealed class Occupant(Attempt attempt, ContainerRun? run, Task ended)
+    {
+        internal Attempt Attempt => attempt;
+
+        internal ContainerRun? Run => run;
+
+        internal Task Ended => ended;
+
+        internal RunnerCommand.Launch? Next { get; set; }
+    }
+
+    private sealed record Finished(InstanceId Instance, Attempt Attempt, InstanceCommand Report)
+        : INoSerializationVerificationNeeded;
+
+    private sealed record Swept : INoSerializationVerificationNeeded;
+
+    private sealed record SweepAgain : INoSerializationVerificationNeeded;
+
+    private sealed record ExpireSlots : INoSerializationVerificationNeeded;
+}

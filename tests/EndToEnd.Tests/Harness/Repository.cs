@@ -1,0 +1,20 @@
+namespace Runtara.EndToEnd.Tests.Harness;
+
+/// <summary>Where things are in the repository and in its build output.</summary>
+internal static class Repository
+{
+    public static string Root { get; } = FindRoot();
+
+    private static string Configuration { get; } =
+        new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name is "Release" ? "Release" : "Debug";
+
+    public static string Daemon => Path.Combine(Root, "src", "Host", "bin", Configuration, "net10.0", "runtarad.dll");
+
+    private static string FindRoot()
+    {
+        var at = new DirectoryInfo(AppContext.BaseDirectory);
+        while (at is not null && !File.Exists(Path.Combine(at.FullName, "Runtara.Akka.sln")))
+            at = at.Parent;
+        return at?.FullName ?? throw new DirectoryNotFoundException("Runtara.Akka.sln is in no parent directory");
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using Runtara.Sdk;
+
+// One program for all end-to-end tests; the input says what it does. What it did is in the workspace, where the test
+// reads it: "begin n", "run k", "ack k", "overlap".
+return await Workflow.RunAsync<Plan, Outcome>(Play.RunAsync, PlanJson.Default.Plan, PlanJson.Default.Outcome);
+
+internal sealed record Plan
+{
+    /// <summary>steps, crash, sleep or idle.</summary>
+    public string Mode { get; init; } = "steps";
+
+    /// <summary>How many steps.</summary>
+    public int Steps { get; init; } = 20;
+
+    /// <summary>How long each step works, in milliseconds.</summary>
+    public int StepMilliseconds { get; init; } = 100;
+
+    /// <summary>How many attempts crash before one succeeds.</summary>
+    public int Crashes { get; init; }
+
+    /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
+    public int Seconds { get; init; }
+}
+
+internal sealed record Outcome(int Sum, int Attempt);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(Plan))]
+[JsonSerializable(typeof(Outcome))]
+[JsonSerializable(typeof(int))]
+internal sealed partial class PlanJson : JsonSerializerContext;
+
+internal static class Play
+{
+    public static async Task<Outcome> RunAsync(WorkflowContext workflow, Plan plan)
+    {
+        using var alone = TakeLock(workflow);
+        Note(workflow, $"begin {workflow.Attempt}");
+        switch (plan.Mode)
+        {
+            case "crash":
+                CrashUntilEnough(workflow, plan.Crashes);
+                break;
+            case "sleep":
+                await workflow.Step("before", _ => Task.FromResult(1), PlanJson.Default.Int32);
+                await workflow.Sleep("nap", TimeSpan.FromSeconds(plan.Seconds));
+                Note(workflow, "awake");
+                break;
+            case "idle":
+                await Task.Delay(TimeSpan.FromSeconds(plan.Seconds));
+                break;
+        }
+        var sum = 0;
+        for (var i = 0; i < plan.Steps; i++)
+            sum += await StepAsync(workflow, i, plan.StepMilliseconds);
+        return new Outcome(sum, workflow.Attempt);
+    }
+
+    private static async Task<int> StepAsync(WorkflowContext workflow, int i, int milliseconds)
+    {
+        var value = await workflow.Step(
+            $"step-{i}",
+            async _ =>
+            {
+                Note(workflow, $"run {i}");
+                await Task.Delay(milliseconds);
+                return i;
+            },
+            PlanJson.Default.Int32);
+        Note(workflow, $"ack {i}");
+        return value;
+    }
+
+    private static void CrashUntilEnough(WorkflowContext workflow, int crashes)
+    {
+        var path = Path.Combine(workflow.WorkspaceDir, "crashes");
+        var done = File.Exists(path) ? int.Parse(File.ReadAllText(path), CultureInfo.InvariantCulture) : 0;
+        if (done >= crashes)
+            return;
+        File.WriteAllText(path, (done + 1).ToString(CultureInfo.InvariantCulture));
+        Console.Error.WriteLine($"crash {done + 1} of {crashes}, on purpose");
+        Environment.Exit(42);
+    }
+
+    // Two attempts at once would both hold the workspace: the second one finds the lock taken and says so.
+    private static FileStream? TakeLock(WorkflowContext workflow)
+    {
+        try
+        {
+            return new FileStream(
+                Path.Combine(workflow.WorkspaceDir, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException)
+        {
+            Note(workflow, "overlap");
+            return null;
+        }
+    }
+
+    private static void Note(WorkflowContext workflow, string line) =>
+        File.AppendAllText(Path.Combine(workflow.WorkspaceDir, "log"), line + "\n");
+}

@@ -1,0 +1,152 @@
+using Runtara.Protocol.Instances;
+
+namespace Runtara.Sdk.Tests;
+
+public sealed class SignalTests : IDisposable
+{
+    private readonly FakeDaemon _daemon = new();
+
+    public void Dispose() => _daemon.Dispose();
+
+    [Fact]
+    public async Task A_cancel_stops_before_the_next_step_and_is_acknowledged()
+    {
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalCancel };
+        var second = false;
+
+        using var run = Run(async workflow =>
+        {
+            await workflow.Step("first", _ => Task.CompletedTask);
+            Assert.True(workflow.CancellationToken.IsCancellationRequested);
+            await workflow.Step("second", _ => { second = true; return Task.CompletedTask; });
+        });
+        var exit = await run.RunAsync();
+
+        Assert.Equal((WorkflowExitCode.Reported, false), (exit, second));
+        Assert.Equal(SignalType.SignalCancel, Assert.Single(Acks()));
+        Assert.Empty(_daemon.Events);
+    }
+
+    [Fact]
+    public async Task A_pause_suspends_before_the_next_step()
+    {
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalPause };
+
+        using var run = Run(async workflow =>
+        {
+            await workflow.Step("first", _ => Task.CompletedTask);
+            Assert.False(workflow.CancellationToken.IsCancellationRequested);
+            await workflow.Step("second", _ => Task.CompletedTask);
+        });
+        var exit = await run.RunAsync();
+
+        Assert.Equal(WorkflowExitCode.Reported, exit);
+        Assert.Equal(InstanceEventType.EventSuspended, Assert.Single(_daemon.Events).EventType);
+        Assert.Equal(SignalType.SignalPause, Assert.Single(Acks()));
+        Assert.DoesNotContain("second", _daemon.Checkpoints.Keys);
+    }
+
+    [Fact]
+    public async Task Cancel_beats_pause()
+    {
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalPause };
+        using var run = Run(async workflow =>
+        {
+            await workflow.Step("first", _ =>
+            {
+                _daemon.Pending = new Signal { SignalType = SignalType.SignalCancel };
+                return Task.CompletedTask;
+            });
+            await workflow.Step("second", _ => Task.CompletedTask);
+        });
+        await run.RunAsync();
+
+        Assert.Equal(SignalType.SignalCancel, Assert.Single(Acks()));
+    }
+
+    [Fact]
+    public async Task A_workflow_that_ends_before_it_notices_a_cancel_reports_its_result()
+    {
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalCancel };
+        using var run = Run(workflow => workflow.Step("only", _ => Task.CompletedTask));
+
+        await run.RunAsync();
+
+        Assert.Equal(InstanceEventType.EventCompleted, Assert.Single(_daemon.Events).EventType);
+    }
+
+    [Fact]
+    public async Task The_heartbeat_tells_a_long_step_of_a_cancel()
+    {
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalCancel };
+        using var run = Run(
+            workflow => workflow.Step("long", ct => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, ct)),
+            heartbeat: TimeSpan.FromMilliseconds(10));
+
+        Assert.Equal(WorkflowExitCode.Reported, await run.RunAsync());
+
+        Assert.Contains(_daemon.Events, e => e.EventType == InstanceEventType.EventHeartbeat);
+        Assert.Equal(SignalType.SignalCancel, Assert.Single(Acks()));
+    }
+
+    [Fact]
+    public async Task Termination_with_a_pending_cancel_ends_a_sleep_and_acknowledges()
+    {
+        var asleep = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var run = Run(async workflow =>
+        {
+            var sleep = workflow.Sleep("long", TimeSpan.FromHours(1));
+            asleep.SetResult();
+            await sleep;
+        });
+        var running = run.RunAsync();
+        await asleep.Task;
+        _daemon.Pending = new Signal { SignalType = SignalType.SignalCancel };
+
+        await run.TerminateAsync();
+
+        Assert.Equal(WorkflowExitCode.Reported, await running);
+        Assert.Equal(SignalType.SignalCancel, Assert.Single(Acks()));
+    }
+
+    [Fact]
+    public async Task Termination_without_a_signal_ends_the_process_unreported()
+    {
+        var asleep = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var run = Run(async workflow =>
+        {
+            var sleep = workflow.Sleep("long", TimeSpan.FromHours(1));
+            asleep.SetResult();
+            await sleep;
+        });
+        var running = run.RunAsync();
+        await asleep.Task;
+
+        await run.TerminateAsync();
+
+        Assert.Equal(WorkflowExitCode.Terminated, await running);
+        Assert.Empty(_daemon.Events);
+    }
+
+    private IEnumerable<SignalType> Acks() =>
+        _daemon.Requests.Where(r => r.SignalAck is not null).Select(r => r.SignalAck.SignalType);
+
+    private WorkflowRun<Order, Receipt> Run(Func<WorkflowContext, Task> body, TimeSpan heartbeat = default)
+    {
+        var path = Path.Combine(_daemon.Folder, "input.json");
+        File.WriteAllText(path, """{"Id":7}""");
+        var options = new WorkflowOptions
+        {
+            InstanceId = "i-1",
+            TenantId = "t-1",
+            SocketPath = _daemon.SocketPath,
+            InputPath = path,
+            Log = TextWriter.Null,
+            HeartbeatInterval = heartbeat,
+            HandleTermination = false,
+        };
+        return new WorkflowRun<Order, Receipt>(
+            async (workflow, _) => { await body(workflow); return new Receipt("done"); },
+            Json.Default.Order, Json.Default.Receipt, options);
+    }
+}
