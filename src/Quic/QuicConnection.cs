@@ -71,26 +71,26 @@ public sealed partial class QuicConnection : IAsyncDisposable
     /// <exception cref="QuicException">The connection is over.</exception>
     public ValueTask<QuicStream> OpenStreamAsync(CancellationToken ct = default)
     {
-        return TryOpen(out _) is { } stream ? new(stream) : Wait();
+        return TryOpen(out var waiter) is { } stream ? new(stream) : Wait(waiter!);
 
-        async ValueTask<QuicStream> Wait()
+        async ValueTask<QuicStream> Wait(TaskCompletionSource granted)
         {
             while (true)
             {
-                ct.ThrowIfCancellationRequested();
-                if (TryOpen(out var waiter) is { } stream)
-                    return stream;
                 try
                 {
-                    await waiter!.Task.WaitAsync(ct);
+                    await granted.Task.WaitAsync(ct);
                 }
                 catch (OperationCanceledException)
                 {
                     // The permit may have arrived at the same time: it is somebody else's now.
-                    if (!waiter!.TrySetCanceled(ct))
+                    if (!granted.TrySetCanceled(ct))
                         GrantStreams(0);
                     throw;
                 }
+                if (TryOpen(out var next) is { } stream)
+                    return stream;
+                granted = next!;
             }
         }
     }

@@ -104,7 +104,7 @@ public sealed unsafe partial class QuicConnection
         if (_state != State.Active)
             return;
         var now = Endpoint.Now();
-        TakeOpened();
+        EnqueueEverything();
         Flush(now);
         if (_state != State.Active)
             return;

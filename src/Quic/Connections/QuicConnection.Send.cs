@@ -237,6 +237,17 @@ public sealed unsafe partial class QuicConnection
         }
     }
 
+    // What the application flushed just before it closed may not have been served yet.
+    private void EnqueueEverything()
+    {
+        TakeOpened();
+        foreach (var stream in _streams.Values)
+        {
+            if (stream.Tx.HasWork)
+                EnqueueSend(stream);
+        }
+    }
+
     private void AskForFlush()
     {
         if (Interlocked.Exchange(ref _queued, 1) == 0)

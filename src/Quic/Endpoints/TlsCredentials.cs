@@ -83,11 +83,13 @@ internal sealed unsafe class TlsCredentials : IDisposable
         }
     }
 
-    // Without the MANDATORY flag, so a client that offers nothing is served.
-    private static void SetAlpn(nint session, IReadOnlyList<string> alpn)
+    // GnuTLS applies MANDATORY only to a client that offers protocols: one that offers none is served, one that offers
+    // none of ours gets alert 120. The tests hold both.
+    private void SetAlpn(nint session, IReadOnlyList<string> alpn)
     {
         if (alpn.Count == 0)
             return;
+        var flags = _server ? GnuTls.AlpnMandatory | GnuTls.AlpnServerPrecedence : 0;
         var text = Encoding.ASCII.GetBytes(string.Concat(alpn));
         var data = stackalloc GnuTls.Datum[alpn.Count];
         fixed (byte* start = text)
@@ -98,7 +100,7 @@ internal sealed unsafe class TlsCredentials : IDisposable
                 data[i] = new GnuTls.Datum { Data = start + offset, Size = (uint)alpn[i].Length };
                 offset += alpn[i].Length;
             }
-            GnuTls.Check(GnuTls.gnutls_alpn_set_protocols(session, data, (uint)alpn.Count, 0), "ALPN");
+            GnuTls.Check(GnuTls.gnutls_alpn_set_protocols(session, data, (uint)alpn.Count, flags), "ALPN");
         }
     }
 

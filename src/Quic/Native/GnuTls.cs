@@ -9,6 +9,7 @@ internal static unsafe partial class GnuTls
 
     public const uint Server = 1, Client = 2, NoAutoSendTicket = 1 << 21;
     public const int CredentialsCertificate = 1, FormatPem = 1, NameDns = 1;
+    public const uint AlpnMandatory = 1, AlpnServerPrecedence = 2;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Datum
