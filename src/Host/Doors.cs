@@ -18,7 +18,7 @@ namespace Runtara.Daemon;
 /// The doors of the daemon. They open last, when everything behind them works, and close first.
 /// </summary>
 internal sealed class Doors(
-    DaemonOptions options, Store store, Catalog catalog, IImageStore images, IRequiredActor<InstanceRegion> region,
+    DaemonOptions options, Catalog catalog, IImageStore images, IRequiredActor<InstanceRegion> region,
     TimeProvider time, ILoggerFactory logs) : IHostedService
 {
     private InstanceGate? _gate;

@@ -126,8 +126,8 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     [Fact]
     public async Task A_hundred_instances_survive_five_kills_on_PostgreSQL()
     {
-        await using var postgres = await PostgresCluster.StartAsync();
-        await SurviveKillsAsync(postgres.Url);
+        await using var postgres = await PostgresServer.StartAsync();
+        await SurviveKillsAsync(postgres.UrlOf(await postgres.CreateDatabaseAsync()));
     }
 
     private async Task SurviveKillsAsync(string? databaseUrl)

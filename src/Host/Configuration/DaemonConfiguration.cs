@@ -66,7 +66,7 @@ internal sealed class DaemonConfiguration
         {
             return ConfigurationFactory.ParseString(hocon);
         }
-        catch (Exception e) when (e is HoconParserException or FormatException or InvalidOperationException)
+        catch (Exception e) when (e is ConfigurationException or FormatException or InvalidOperationException)
         {
             throw new ConfigurationException($"{source}: {e.Message}");
         }

@@ -40,7 +40,7 @@ internal sealed class Setting<T>(
         {
             value = type.Read(runtara, Key);
         }
-        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException or HoconParserException)
+        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException or ConfigurationException)
         {
             throw new ConfigurationException(
                 $"runtara.{Key}: '{runtara.GetString(Key)}' is not {type.Rule} ({Help})");
