@@ -23,7 +23,8 @@ public sealed class QuicCertificate
             HashAlgorithmName.SHA256, PrivateKey(leaf), 32, info: "runtara quic token secret"u8.ToArray());
     }
 
-    /// <summary>SHA-256 of the leaf's DER in hexadecimal: what a client pins with <see cref="QuicTrust.Pinned"/>.</summary>
+    /// <summary>SHA-256 of the leaf's DER in hexadecimal: what a client pins with <see
+    /// cref="QuicTrust.Pinned"/>.</summary>
     public string Sha256 { get; }
 
     /// <summary>End of validity of the leaf.</summary>
@@ -39,7 +40,8 @@ public sealed class QuicCertificate
     internal byte[] TokenSecret { get; }
 
     /// <summary>Reads a chain (leaf first) and its unencrypted key (ECDSA or RSA).</summary>
-    /// <exception cref="QuicException">A file is missing or unreadable, or key and certificate do not match.</exception>
+    /// <exception cref="QuicException">A file is missing or unreadable, or key and certificate do not
+    /// match.</exception>
     public static QuicCertificate FromPemFiles(string certPath, string keyPath)
     {
         try

@@ -28,7 +28,8 @@ public sealed record QuicServerOptions
     /// refused with TLS alert 120. Empty: whatever a client offers is ignored.</summary>
     public IReadOnlyList<string> Alpn { get; init; } = ["runtara"];
 
-    /// <summary>A connection silent for this long is dropped. Default 120 s; QUIC uses the smaller of both sides.</summary>
+    /// <summary>A connection silent for this long is dropped. Default 120 s; QUIC uses the smaller of both
+    /// sides.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>A PING is sent after this much silence. Default 15 s; zero sends none.</summary>
@@ -80,7 +81,8 @@ public sealed record QuicClientOptions
     /// address sends no SNI.</summary>
     public string ServerName { get; init; } = "localhost";
 
-    /// <summary>Protocols offered. Empty (default): the ClientHello has no ALPN extension, as the reference wants.</summary>
+    /// <summary>Protocols offered. Empty (default): the ClientHello has no ALPN extension, as the reference
+    /// wants.</summary>
     public IReadOnlyList<string> Alpn { get; init; } = [];
 
     /// <summary>Which server certificate is accepted. Default: the system's trust.</summary>
@@ -89,7 +91,8 @@ public sealed record QuicClientOptions
     /// <summary>Handshake time limit. Default 10 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A connection silent for this long is dropped. Default 30 s; QUIC uses the smaller of both sides.</summary>
+    /// <summary>A connection silent for this long is dropped. Default 30 s; QUIC uses the smaller of both
+    /// sides.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>A PING is sent after this much silence. Default 10 s; zero sends none.</summary>

@@ -27,7 +27,7 @@ public sealed class QuicTrust
         ArgumentNullException.ThrowIfNull(sha256);
         var hex = sha256.Replace(":", "", StringComparison.Ordinal);
         if (hex.Length != 64 || !hex.All(char.IsAsciiHexDigit))
-            throw new ArgumentException("A pin is the SHA-256 of a certificate: 64 hexadecimal digits.", nameof(sha256));
+            throw new ArgumentException("A pin is a certificate's SHA-256: 64 hexadecimal digits.", nameof(sha256));
         var pin = Convert.FromHexString(hex);
         return new((leaf, _, _) => CryptographicOperations.FixedTimeEquals(SHA256.HashData(leaf.RawData), pin)
             ? null

@@ -113,7 +113,8 @@ public sealed class HandshakeTests
         var answer = new byte[1500];
         using var patience = new CancellationTokenSource(Loopback.Patience);
         var length = await socket.ReceiveAsync(answer, patience.Token);
-        Assert.Equal(new byte[] { 0, 0, 0, 0, 4, 9, 9, 9, 9, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1 }, answer[1..length]);
+        byte[] expected = [0, 0, 0, 0, 4, 9, 9, 9, 9, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 1];
+        Assert.Equal(expected, answer[1..length]);
     }
 
     [Fact]
@@ -130,7 +131,8 @@ public sealed class HandshakeTests
     {
         using var silent = NewSocket();
         var lost = await Assert.ThrowsAsync<QuicException>(() => Loopback.ConnectAsync(
-            (IPEndPoint)silent.LocalEndPoint!, o => o with { ConnectTimeout = TimeSpan.FromMilliseconds(200) }).AsTask());
+            (IPEndPoint)silent.LocalEndPoint!,
+            o => o with { ConnectTimeout = TimeSpan.FromMilliseconds(200) }).AsTask());
         Assert.Contains("no handshake", lost.Message, StringComparison.Ordinal);
     }
 

@@ -4,7 +4,8 @@ namespace Runtara.Quic.Tests;
 
 public sealed class StreamTests
 {
-    private readonly TaskCompletionSource<QuicStream> _atServer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<QuicStream> _atServer =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _release = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     [Fact]
@@ -154,8 +155,11 @@ public sealed class StreamTests
         var writing = stream.Output.WriteAsync(new byte[4_000_000]).AsTask();
         await AtServer();
         await server.Accepted[0].CloseAsync(77, "enough");
-        Assert.Equal(77, (await Assert.ThrowsAsync<QuicException>(() => reading.WaitAsync(Loopback.Patience))).ErrorCode);
-        Assert.Equal(77, (await Assert.ThrowsAsync<QuicException>(() => writing.WaitAsync(Loopback.Patience))).ErrorCode);
+        foreach (var waiting in new Task[] { reading, writing })
+        {
+            var lost = await Assert.ThrowsAsync<QuicException>(() => waiting.WaitAsync(Loopback.Patience));
+            Assert.Equal(77, lost.ErrorCode);
+        }
         await Assert.ThrowsAsync<QuicException>(() => client.OpenStreamAsync().AsTask());
         Assert.Null(await client.AcceptStreamAsync());
         _release.SetResult();

@@ -29,7 +29,8 @@ internal unsafe ref struct Burst(Endpoint endpoint)
         }
         _length += length;
         // A shorter packet can only be the last of a segmented send.
-        if (length < _segment || _length + sizeMax > UdpSocket.DatagramMax || _length / _segment >= UdpSocket.SegmentsMax)
+        if (length < _segment || _length + sizeMax > UdpSocket.DatagramMax
+            || _length / _segment >= UdpSocket.SegmentsMax)
             Send();
     }
 

@@ -12,6 +12,8 @@ public sealed unsafe partial class QuicConnection
     private const int ReasonMax = 512, CloseSizeMax = 1452;
     private const uint TlsAlertBase = 0x100;
 
+    private static long s_lastNumber;
+
     private State _state;
     private ulong _deadline;
     private byte[]? _closePacket;
@@ -25,6 +27,9 @@ public sealed unsafe partial class QuicConnection
         Draining,
         Gone,
     }
+
+    /// <summary>Tells connections apart whose timers are equal.</summary>
+    internal long Number { get; } = Interlocked.Increment(ref s_lastNumber);
 
     internal bool IsDirty { get; set; }
     internal ulong ScheduledAt { get; set; } = ulong.MaxValue;
@@ -91,7 +96,8 @@ public sealed unsafe partial class QuicConnection
                 break;
             case Ngtcp2.ErrHandshakeTimeout:
                 Vanish(new QuicClose(
-                    QuicCloseOrigin.Timeout, false, 0, $"no handshake with {RemoteEndPoint} in {Settings.HandshakeTimeout}"));
+                    QuicCloseOrigin.Timeout, false, 0,
+                    $"no handshake with {RemoteEndPoint} in {Settings.HandshakeTimeout}"));
                 break;
             case var error:
                 Fail(error, now);
@@ -159,7 +165,8 @@ public sealed unsafe partial class QuicConnection
         StartEnding(State.Draining, now, _peerReset
             ? new QuicClose(QuicCloseOrigin.PeerLost, false, 0, "the peer does not know this connection any more")
             : new QuicClose(
-                QuicCloseOrigin.Peer, error->Type == Ngtcp2.CloseApplication, (long)error->Code, Explain(error, reason)));
+                QuicCloseOrigin.Peer, error->Type == Ngtcp2.CloseApplication, (long)error->Code,
+                Explain(error, reason)));
     }
 
     private static string Explain(Ngtcp2.CloseError* error, string reason) =>
@@ -203,7 +210,7 @@ public sealed unsafe partial class QuicConnection
         _state = state;
         _deadline = now + 3 * Ngtcp2.ngtcp2_conn_get_pto(_native);
         Lose(close);
-        ScheduledAt = ulong.MaxValue;
+        Endpoint.Unschedule(this);
         Endpoint.Reschedule(this);
     }
 

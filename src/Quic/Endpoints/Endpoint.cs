@@ -18,6 +18,10 @@ internal sealed unsafe partial class Endpoint
     public const int CidLength = 16, BurstMax = 40, ReceiveRounds = 4;
     private const ulong LingerMax = 200 * Ngtcp2.Millisecond;
 
+    private static readonly Comparer<(ulong At, long Number, QuicConnection Connection)> s_byTime =
+        Comparer<(ulong At, long Number, QuicConnection Connection)>.Create(
+            static (x, y) => x.At != y.At ? x.At.CompareTo(y.At) : x.Number.CompareTo(y.Number));
+
     private readonly UdpSocket _socket;
     private readonly int _wakeFd;
     private readonly byte* _sendBuffer;
@@ -28,7 +32,7 @@ internal sealed unsafe partial class Endpoint
     private readonly Dictionary<CidKey, QuicConnection> _byCid = new();
     private readonly HashSet<QuicConnection> _connections = [];
     private readonly Queue<QuicConnection> _dirty = new();
-    private readonly PriorityQueue<QuicConnection, ulong> _timers = new();
+    private readonly SortedSet<(ulong At, long Number, QuicConnection Connection)> _timers = new(s_byTime);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _sleeping;
     private ulong _stopAt = ulong.MaxValue;
@@ -114,8 +118,10 @@ internal sealed unsafe partial class Endpoint
 
     public void Remove(QuicConnection connection)
     {
-        if (_connections.Remove(connection))
-            connection.Free();
+        if (!_connections.Remove(connection))
+            return;
+        Unschedule(connection);
+        connection.Free();
     }
 
     public void AddCid(CidKey cid, QuicConnection connection) => _byCid[cid] = connection;
@@ -138,10 +144,19 @@ internal sealed unsafe partial class Endpoint
             // The expiry includes the pacer's, even when nothing waits: rounding it up saves five wake-ups per RPC.
             expiry = Math.Max(expiry, Now() + Ngtcp2.Millisecond);
         }
+        // A later expiry keeps its early timer: that fires for nothing once, which is cheaper than moving it each time.
         if (expiry >= connection.ScheduledAt)
             return;
+        Unschedule(connection);
         connection.ScheduledAt = expiry;
-        _timers.Enqueue(connection, expiry);
+        _timers.Add((expiry, connection.Number, connection));
+    }
+
+    public void Unschedule(QuicConnection connection)
+    {
+        if (connection.ScheduledAt != ulong.MaxValue)
+            _timers.Remove((connection.ScheduledAt, connection.Number, connection));
+        connection.ScheduledAt = ulong.MaxValue;
     }
 
     private void Wake()
@@ -190,7 +205,7 @@ internal sealed unsafe partial class Endpoint
         fds[1] = new Libc.PollFd { Fd = _wakeFd, Events = Libc.PollIn };
         Interlocked.Exchange(ref _sleeping, 1);
         more |= !_dirtyStreams.IsEmpty || !_actions.IsEmpty || !_askedConnections.IsEmpty;
-        var until = _timers.TryPeek(out _, out var at) ? Math.Min(at, _stopAt) : _stopAt;
+        var until = _timers.Count > 0 ? Math.Min(_timers.Min.At, _stopAt) : _stopAt;
         var now = Now();
         var wait = more || until <= now ? 0 : until - now;
         var timeout = new Libc.Timespec
@@ -228,12 +243,9 @@ internal sealed unsafe partial class Endpoint
     private void ExpireTimers()
     {
         var now = Now();
-        while (_timers.TryPeek(out var connection, out var at) && at <= now)
+        while (_timers.Count > 0 && _timers.Min is var (at, _, connection) && at <= now)
         {
-            _timers.Dequeue();
-            if (at != connection.ScheduledAt)
-                continue;
-            connection.ScheduledAt = ulong.MaxValue;
+            Unschedule(connection);
             if (connection.Expiry <= now)
             {
                 connection.Expire(now);

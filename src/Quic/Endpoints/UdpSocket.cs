@@ -103,7 +103,8 @@ internal sealed unsafe class UdpSocket : IDisposable
         }
         if (_blocked.Count < BlockedMax)
             _blocked.Enqueue((
-                new ReadOnlySpan<byte>(to, (int)toLength).ToArray(), new ReadOnlySpan<byte>(data, length).ToArray(), segment));
+                new ReadOnlySpan<byte>(to, (int)toLength).ToArray(), new ReadOnlySpan<byte>(data, length).ToArray(),
+                segment));
     }
 
     /// <summary>Returns whether nothing waits any more.</summary>

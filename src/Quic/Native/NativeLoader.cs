@@ -14,7 +14,8 @@ internal static class NativeLoader
 
     private static readonly Lazy<string?> s_missing = new(FindMissing);
 
-#pragma warning disable CA2255 // The resolver must be in place before the first P/Invoke of this assembly, whoever makes it.
+    // The resolver must be in place before the first P/Invoke of this assembly, whoever makes it.
+#pragma warning disable CA2255
     [ModuleInitializer]
     internal static void Install() => NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, Resolve);
 #pragma warning restore CA2255

@@ -41,8 +41,11 @@ internal sealed class StreamInput(QuicStream stream) : PipeReader
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public override async ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
-        ThrowIfDone();
-        _reading = true;
+        lock (_lock)
+        {
+            ThrowIfDone();
+            _reading = true;
+        }
         try
         {
             var result = await _pipe.Reader.ReadAsync(cancellationToken);
@@ -59,7 +62,9 @@ internal sealed class StreamInput(QuicStream stream) : PipeReader
 
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
-        ThrowIfDone();
+        // Disposing under a reader ends its read; what it then hands back belongs to another stream by now.
+        if (_readerDone)
+            return;
         var bytes = _last.Slice(0, consumed).Length;
         _last = default;
         _pipe.Reader.AdvanceTo(consumed, examined);
