@@ -1,0 +1,92 @@
+using Akka.Actor;
+using Akka.Cluster.Hosting;
+using Akka.Configuration;
+using Akka.Hosting;
+using Akka.Remote.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Wakes;
+using Runtara.Edge;
+using Runtara.Edge.Instances;
+using Runtara.Persistence;
+
+namespace Runtara.Bench.Checkpoints;
+
+/// <summary>
+/// Stands for the daemon at the socket door. In runtarad a socket belongs to the container of an attempt; here are the
+/// same store, actors and door without containers, one socket for each of some instances that register themselves.
+/// </summary>
+internal sealed class SocketHost(string directory, string databaseUrl, int instances)
+{
+    private static readonly TenantId Tenant = new("bench");
+
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(directory);
+        await using var store = await Store.OpenAsync(
+            new StoreOptions { DatabaseUrl = databaseUrl, DataDirectory = Path.Combine(directory, "data") },
+            cancellation);
+        using var host = Build(store);
+        await host.StartAsync(cancellation);
+        var region = await host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync(cancellation);
+        var edge = new EdgeOptions();
+        using var gate = new InstanceGate(region, edge, TimeProvider.System);
+        var door = new UnixDoor(
+            new InstanceRequests(gate, store.Catalog, edge, TimeProvider.System), edge, TimeProvider.System,
+            NullLogger<UnixDoor>.Instance);
+        var opened = new List<IAsyncDisposable>();
+        var run = Guid.NewGuid().ToString("N")[..12];
+        for (var i = 0; i < instances; i++)
+        {
+            var id = new InstanceId($"bench-{run}-{i:000}");
+            var path = Path.Combine(directory, id.Value + ".sock");
+            opened.Add(await door.OpenAsync(id, Tenant, Attempt.None, path, cancellation));
+        }
+        await Console.Out.WriteLineAsync($"ready: {instances} sockets in {directory}");
+        await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var socket in opened)
+            await socket.DisposeAsync();
+        await host.StopAsync(CancellationToken.None);
+    }
+
+    private static IHost Build(Store store)
+    {
+        var builder = new HostBuilder();
+        builder.ConfigureLogging(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
+        builder.ConfigureServices(services => services.AddAkka("runtara", akka => akka
+            .AddHocon(Defaults(), HoconAddMode.Prepend)
+            .ConfigureLoggers(loggers =>
+            {
+                loggers.ClearLoggers();
+                loggers.AddLoggerFactory();
+            })
+            .WithRemoting("127.0.0.1", 0)
+            .WithClustering(new ClusterOptions())
+            .AddRuntaraJournal(store)
+            .AddInstances(
+                new InstanceSettings { CheckpointsMax = int.MaxValue }, new WakeSettings(), store,
+                _ => Props.Create<NoRunner>(), TimeProvider.System)
+            .AddStartup((system, _) =>
+            {
+                var cluster = Akka.Cluster.Cluster.Get(system);
+                return cluster.JoinAsync(cluster.SelfAddress);
+            })));
+        return builder.Build();
+    }
+
+    private static Config Defaults()
+    {
+        using var stream = typeof(SocketHost).Assembly.GetManifestResourceStream("akka.conf")!;
+        using var reader = new StreamReader(stream);
+        return ConfigurationFactory.ParseString(reader.ReadToEnd());
+    }
+
+    /// <summary>Self-registered instances have no containers, so nothing is asked of it.</summary>
+    private sealed class NoRunner : UntypedActor
+    {
+        protected override void OnReceive(object message) => Unhandled(message);
+    }
+}
