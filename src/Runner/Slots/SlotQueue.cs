@@ -18,7 +18,7 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     private readonly Dictionary<TenantId, LinkedList<Waiter>> _queues = [];
     private readonly LinkedList<TenantId> _turns = [];
 
-    internal int Waiting => _waiting.Values.Sum(queue => queue.Count);
+    internal int Waiting => _waiters.Count;
 
     internal int Used => _granted.Count + _taken.Count;
 
