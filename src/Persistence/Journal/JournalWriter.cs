@@ -15,6 +15,7 @@ internal sealed class JournalWriter : IAsyncDisposable
     private TaskCompletionSource? _room;
     private long _queuedBytes;
     private int _nextLane;
+    private int _disposed;
 
     public JournalWriter(Database database, StoreOptions options)
     {
@@ -72,6 +73,8 @@ internal sealed class JournalWriter : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         foreach (var lane in _lanes)
             await lane.StopAsync(StopGrace);
     }
