@@ -57,7 +57,7 @@ internal sealed class JournalWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs the action once no write of the id is in flight: at once, or on the thread that ends the last one.</summary>
+    /// <summary>Runs the action once no write of the id is in flight: at once, or when the last one ends.</summary>
     public void WhenQuiet(string persistenceId, Action action)
     {
         lock (_gate)

@@ -24,9 +24,13 @@ public abstract class AkkaViewContract(StoreFixture fixture, string provider, st
         {
             object expected = i % 2 == 0 ? $"text {i}" : new Blob($"blob {i}");
             receiver.ExpectMsg<ReplayedMessage>(
-                m => Assert.Equal(
-                    (id, (long)i, expected, "the-writer"),
-                    (m.Persistent.PersistenceId, m.Persistent.SequenceNr, m.Persistent.Payload, m.Persistent.WriterGuid)),
+                m =>
+                {
+                    var p = m.Persistent;
+                    Assert.Equal(
+                        (id, (long)i, expected, "the-writer"),
+                        (p.PersistenceId, p.SequenceNr, p.Payload, p.WriterGuid));
+                },
                 TimeSpan.FromSeconds(20));
         }
         receiver.ExpectMsg<RecoverySuccess>(m => Assert.Equal(50, m.HighestSequenceNr));
@@ -48,7 +52,8 @@ public abstract class AkkaViewContract(StoreFixture fixture, string provider, st
 }
 
 public sealed class SqliteAkkaViewTests(SqliteFixture fixture)
-    : AkkaViewContract(fixture, "SQLite.MS", $"Data Source={fixture.DataDirectory}/store.db"), IClassFixture<SqliteFixture>;
+    : AkkaViewContract(fixture, "SQLite.MS", $"Data Source={fixture.DataDirectory}/store.db"),
+        IClassFixture<SqliteFixture>;
 
 [Collection(PostgresCollection.Name)]
 public sealed class PostgresAkkaViewTests(PostgresFixture fixture)

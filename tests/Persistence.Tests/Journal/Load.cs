@@ -4,7 +4,7 @@ using Akka.Persistence;
 
 namespace Runtara.Persistence.Tests.Journal;
 
-/// <summary>Actors that persist one event after the other until they are told to stop; what they were told is stored is counted.</summary>
+/// <summary>Actors that persist one event after the other, and what was acknowledged to them.</summary>
 internal sealed class Load(ActorSystem system, string prefix, int actors) : IDisposable
 {
     private readonly ConcurrentDictionary<string, long> _acknowledged = [];
@@ -78,7 +78,7 @@ internal sealed class Load(ActorSystem system, string prefix, int actors) : IDis
                 Context.Stop(Self);
                 return;
             }
-            Persist(new Blob("an event of an ordinary size, say a hundred bytes or a few more, as they come in life"), _ =>
+            Persist(new Blob("an event of an ordinary size, say some eighty bytes"), _ =>
             {
                 load._acknowledged[PersistenceId] = LastSequenceNr;
                 Self.Tell("next");

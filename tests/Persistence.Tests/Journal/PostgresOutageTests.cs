@@ -3,7 +3,7 @@ using Akka.TestKit.Xunit2;
 
 namespace Runtara.Persistence.Tests.Journal;
 
-/// <summary>A database that goes away and comes back costs a pause: nothing acknowledged is lost and no actor stops.</summary>
+/// <summary>A database that comes back cost a pause: nothing acknowledged is lost and no actor stops.</summary>
 [Collection(PostgresCollection.Name)]
 public sealed class PostgresOutageTests : TestKit, IClassFixture<PostgresFixture>
 {
