@@ -49,6 +49,9 @@ internal abstract class WriteRequest
 
     public int Rows { get; private set; }
 
+    /// <summary>The lane that it was queued in.</summary>
+    public int Lane { get; set; }
+
     /// <summary>Once a unit has failed, later ones of its id must not be stored: they would leave a gap.</summary>
     public void Poison(string persistenceId, Exception cause) =>
         (_poison ??= []).TryAdd(persistenceId, cause);
