@@ -43,7 +43,8 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     public abstract bool IsOutage(Exception cause);
 
     /// <summary>Runs an operation that may be repeated, again and again until the outage has lasted too long.</summary>
-    public async ValueTask<T> RetryAsync<T>(Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation)
+    public async ValueTask<T> RetryAsync<T>(
+        Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation)
     {
         var outage = new Outage(Options);
         while (true)

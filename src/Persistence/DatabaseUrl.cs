@@ -28,7 +28,8 @@ public static class DatabaseUrl
         {
             var parts = Postgres(url);
             return string.Create(
-                CultureInfo.InvariantCulture, $"postgres://{parts.Username}@{parts.Host}:{parts.Port}/{parts.Database}");
+                CultureInfo.InvariantCulture,
+                $"postgres://{parts.Username}@{parts.Host}:{parts.Port}/{parts.Database}");
         }
         catch (FormatException)
         {
@@ -52,8 +53,8 @@ public static class DatabaseUrl
         {
             // The cause's own text may quote the URL, and with it the password.
             throw new FormatException(
-                "The database URL is not understood: expected postgres://user:password@host:port/database?option=value, "
-                + "an Npgsql connection string, or sqlite:path");
+                "The database URL is not understood: expected postgres://user:password@host:port/database?option=value,"
+                + " an Npgsql connection string, or sqlite:path");
         }
     }
 

@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Hosting;
@@ -35,7 +36,18 @@ public static class PersistenceHosting
         }
         """);
 
-    /// <summary>Makes <paramref name="store"/> the journal of this actor system. The caller disposes it.</summary>
+    /// <summary>
+    /// Makes <paramref name="store"/> the journal of this actor system and starts it with the system. The caller disposes
+    /// the store.
+    /// </summary>
     public static AkkaConfigurationBuilder AddRuntaraJournal(this AkkaConfigurationBuilder builder, Store store) =>
-        builder.AddSetup(new JournalSetup(store)).AddHocon(Config, HoconAddMode.Prepend);
+        builder.AddSetup(new JournalSetup(store)).AddHocon(Config, HoconAddMode.Prepend).AddStartup(
+            (system, _) => StartJournal(system));
+
+    /// <summary>
+    /// Starts the journal now. Left to the first persistent actors, its start blocks their threads; a thousand that
+    /// start together then hold every thread of the pool, and the journal waits for one.
+    /// </summary>
+    public static void StartJournal(ActorSystem system) =>
+        Akka.Persistence.Persistence.Instance.Apply(system).JournalFor(PluginId);
 }

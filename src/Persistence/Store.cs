@@ -13,6 +13,7 @@ namespace Runtara.Persistence;
 public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 {
     private readonly Database _database;
+    private int _disposed;
 
     private Store(Database database, StoreOptions options)
     {
@@ -83,6 +84,8 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     /// <summary>Writes what is waiting, then closes the connections. Writes that cannot be stored fail.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         await Writer.DisposeAsync();
         await Replayer.DisposeAsync();
         await Catalog.CloseAsync();

@@ -64,7 +64,7 @@ public sealed class PostgresServer : IAsyncDisposable
         return await command.ExecuteScalarAsync();
     }
 
-    /// <summary>Crashes the server and starts it again: what was not committed is gone, every connection breaks.</summary>
+    /// <summary>Crashes the server and starts it again: what was not committed is gone.</summary>
     public async Task CrashRestartAsync()
     {
         await StopAsync("immediate");

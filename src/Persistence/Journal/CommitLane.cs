@@ -76,6 +76,14 @@ internal sealed class CommitLane
             ? ValueTask.FromResult(_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
             : _queue.Reader.WaitToReadAsync();
 
+    private Task PauseAsync(Database.Outage outage)
+    {
+        var pause = outage.PauseAsync(_stop.Token);
+        if (_database.Blocks)
+            pause.GetAwaiter().GetResult();
+        return pause;
+    }
+
     private async ValueTask StoreAsync(List<WriteRequest> batch)
     {
         var units = batch.SelectMany(r => r.Units).Where(u => u.Rejection is null).ToList();
@@ -127,7 +135,7 @@ internal sealed class CommitLane
                 if (outage.IsOver)
                     throw;
                 await _lane.ResetAsync();
-                await outage.PauseAsync(_stop.Token);
+                await PauseAsync(outage);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

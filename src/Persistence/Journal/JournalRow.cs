@@ -49,7 +49,10 @@ internal abstract class WriteRequest
 
     public int Rows { get; private set; }
 
-    /// <summary>Once a unit has failed, later ones of its id in this request must not be stored: they would leave a gap.</summary>
+    /// <summary>The lane that it was queued in.</summary>
+    public int Lane { get; set; }
+
+    /// <summary>Once a unit has failed, later ones of its id must not be stored: they would leave a gap.</summary>
     public void Poison(string persistenceId, Exception cause) =>
         (_poison ??= []).TryAdd(persistenceId, cause);
 
@@ -58,7 +61,9 @@ internal abstract class WriteRequest
     protected void Fill(IReadOnlyList<AtomicUnit> units)
     {
         Units = units;
-        PersistenceIds = units.Count == 1 ? [units[0].PersistenceId] : units.Select(u => u.PersistenceId).Distinct().ToList();
+        PersistenceIds = units.Count == 1
+            ? [units[0].PersistenceId]
+            : units.Select(u => u.PersistenceId).Distinct().ToList();
         Bytes = units.Sum(u => u.Bytes);
         Rows = units.Sum(u => u.Rows.Length);
     }
@@ -70,7 +75,7 @@ internal abstract class WriteRequest
 /// <summary>A connection that commits. Used by one caller at a time.</summary>
 internal interface IJournalLane : IAsyncDisposable
 {
-    /// <summary>Stores all units, with their catalog rows, in one transaction; opens the connection when it has to.</summary>
+    /// <summary>Stores all units, with their catalog rows, in one transaction; connects when it has to.</summary>
     ValueTask CommitAsync(IReadOnlyList<AtomicUnit> units, CancellationToken cancellation);
 
     /// <summary>Of these units, those whose rows exist with their own writer.</summary>

@@ -93,7 +93,7 @@ internal abstract class Replay(string persistenceId, long from, long to, long ma
 /// <summary>Reads for recoveries. Used by one caller at a time.</summary>
 internal interface IReplaySource : IAsyncDisposable
 {
-    /// <summary>Feeds each replay with <c>Begin</c>, its rows, and <c>End</c>; throws when the database is away.</summary>
+    /// <summary>Gives each replay its <c>Begin</c>, rows, and <c>End</c>; throws when the database is away.</summary>
     ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation);
 
     ValueTask ResetAsync();

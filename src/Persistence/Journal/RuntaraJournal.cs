@@ -96,8 +96,11 @@ internal sealed class RuntaraJournal : WriteJournalBase
     {
         try
         {
-            var prepared = PreparePersistentBatch([write]).Single();
-            var rows = ((IEnumerable<IPersistentRepresentation>)prepared.Payload).Select(ToRow).ToArray();
+            var events = (IReadOnlyCollection<IPersistentRepresentation>)write.Payload;
+            var rows = new JournalRow[events.Count];
+            var index = 0;
+            foreach (var one in events)
+                rows[index++] = ToRow(AdaptToJournal(one));
             return new AtomicUnit(request, write.PersistenceId, rows, null);
         }
         catch (Exception e)

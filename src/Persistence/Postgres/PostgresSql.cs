@@ -13,8 +13,8 @@ internal static class PostgresSql
         """
         INSERT INTO instance (instance_id, tenant_id, status, shard, image_id, image_name, timeout_ms, max_retries,
           created_at, started_at, input)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::smallint[], $5::text[], $6::text[], $7::bigint[],
-          $8::int[], $9::bigint[], $10::bigint[], $11::bytea[])
+        SELECT * FROM unnest($1::text[], $2::text[], $3::smallint[], $4::smallint[], $5::text[], $6::text[],
+          $7::bigint[], $8::int[], $9::bigint[], $10::bigint[], $11::bytea[])
         """;
 
     public const string InsertCheckpoint =
@@ -81,7 +81,8 @@ internal static class PostgresSql
         SELECT r.n, j.seq, j.at, j.serializer, j.manifest, j.writer, j.payload
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r(id, lo, hi, most, n)
         CROSS JOIN LATERAL (
-          SELECT * FROM journal WHERE persistence_id = r.id AND seq >= r.lo AND seq <= r.hi ORDER BY seq LIMIT r.most) AS j
+          SELECT * FROM journal WHERE persistence_id = r.id AND seq >= r.lo AND seq <= r.hi
+          ORDER BY seq LIMIT r.most) AS j
         """;
 
     public const string RememberDeleted =

@@ -71,7 +71,8 @@ internal static class Projection
                 Add(rows, row, "completed", null, null, output, at);
                 break;
             case InstanceEvent.Failed e:
-                patch.SetStatus(InstanceStatus.Failed).SetFinished(at).SetWake(null).SetResult(null, Text.Clean(e.Error));
+                patch.SetStatus(InstanceStatus.Failed).SetFinished(at).SetWake(null)
+                    .SetResult(null, Text.Clean(e.Error));
                 Add(rows, row, "failed", null, null, Encoding.UTF8.GetBytes(e.Error), at);
                 break;
             case InstanceEvent.Cancelled e:
@@ -99,7 +100,8 @@ internal static class Projection
         0, Micros.Of(e.At), Micros.Of(e.At), null);
 
     private static void Add(
-        RowChanges rows, JournalRow row, string type, string? subtype, string? checkpointId, byte[]? payload, long at) =>
+        RowChanges rows, JournalRow row, string type, string? subtype, string? checkpointId, byte[]? payload,
+        long at) =>
         rows.Events.Add(new NewEvent(
             row.PersistenceId, row.SequenceNr, type, subtype is null ? null : Text.Clean(subtype),
             checkpointId is null ? null : Text.Clean(checkpointId), payload, at));
@@ -119,7 +121,7 @@ internal static class Projection
     }
 
     private static byte[] Bytes(ReadOnlyMemory<byte> memory) =>
-        MemoryMarshal.TryGetArray(memory, out var segment) && segment.Array is { } array && array.Length == segment.Count
+        MemoryMarshal.TryGetArray(memory, out var part) && part.Array is { } array && array.Length == part.Count
             ? array
             : memory.ToArray();
 }
@@ -129,7 +131,8 @@ internal static class Micros
 {
     private const long TicksPerMicrosecond = TimeSpan.TicksPerMicrosecond;
 
-    public static long Of(DateTimeOffset time) => (time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TicksPerMicrosecond;
+    public static long Of(DateTimeOffset time) =>
+        (time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TicksPerMicrosecond;
 
     public static DateTimeOffset ToTime(long micros) => DateTimeOffset.UnixEpoch.AddTicks(micros * TicksPerMicrosecond);
 

@@ -32,7 +32,7 @@ internal sealed record NewInstance(
     string InstanceId, string TenantId, short Status, int Shard, string? ImageId, string? ImageName, long? TimeoutMs,
     int MaxRetries, long CreatedAt, long? StartedAt, byte[]? Input);
 
-/// <summary>All that one commit changes in one instance row; of several values for a column the last one is left.</summary>
+/// <summary>What one commit changes in one instance row; of several values for a column the last is left.</summary>
 internal sealed class InstancePatch(string instanceId)
 {
     public string InstanceId { get; } = instanceId;

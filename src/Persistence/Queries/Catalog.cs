@@ -149,7 +149,7 @@ public sealed class Catalog
         return rows;
     }
 
-    private static IQueryable<InstanceTable> Ordered(IQueryable<InstanceTable> rows, InstanceOrder order) => order switch
+    private static IQueryable<InstanceTable> Ordered(IQueryable<InstanceTable> rows, InstanceOrder by) => by switch
     {
         InstanceOrder.CreatedAtAscending => rows.OrderBy(i => i.CreatedAt).ThenBy(i => i.Id),
         InstanceOrder.FinishedAtDescending => rows.OrderBy(i => i.FinishedAt == null ? 1 : 0)
@@ -162,7 +162,8 @@ public sealed class Catalog
     private static ImageId? ToImageId(string? id) => id is null ? null : new ImageId(id);
 
     // An untyped null would become an empty memory: arrays convert implicitly, also absent ones.
-    private static ReadOnlyMemory<byte>? ToMemory(byte[]? bytes) => bytes is null ? default(ReadOnlyMemory<byte>?) : bytes;
+    private static ReadOnlyMemory<byte>? ToMemory(byte[]? bytes) =>
+        bytes is null ? default(ReadOnlyMemory<byte>?) : bytes;
 
     private static InstanceRow ToRow(InstanceTable row) => new()
     {

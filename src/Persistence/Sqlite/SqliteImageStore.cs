@@ -43,7 +43,7 @@ internal sealed class SqliteImageStore(SqliteDatabase database, StoreOptions opt
         }
     }
 
-    /// <summary>Removes uploads that broke off and files that no registration names; nobody else is at work yet.</summary>
+    /// <summary>Removes uploads that broke off and files without a registration, before anyone is at work.</summary>
     public static void CleanUp(SqliteDatabase database, StoreOptions options)
     {
         if (Directory.Exists(UploadDirectory(options)))
@@ -75,12 +75,13 @@ internal sealed class SqliteImageStore(SqliteDatabase database, StoreOptions opt
         if (find.ExecuteScalar() is not string sha256)
             return new ImageDeletion(false, 0);
         var uses = SqliteDatabase.Scalar(
-            connection, "SELECT count(*) FROM instance WHERE image_id = $id AND status IN (1, 2, 3)", ("$id", id.Value));
+            connection, "SELECT count(*) FROM instance WHERE image_id = $id AND status IN (1, 2, 3)",
+            ("$id", id.Value));
         if (uses > 0)
             return new ImageDeletion(true, (int)uses);
         SqliteDatabase.Execute(connection, "DELETE FROM image WHERE image_id = $id", ("$id", id.Value));
-        // Within the write gate, so that no upload adopts the file in between. A crash before the commit would leave a
-        // registration without bytes; hence the file goes only when the row has, and a left file goes at the next start.
+        // Within the write gate, so that no upload adopts the file in between; and after the commit, so that a crash
+        // leaves at most a file without a row, which goes at the next start.
         if (!IsUsed(connection, sha256))
             _database.AfterWrite(() => File.Delete(Path.Combine(Blobs, sha256)));
         return new ImageDeletion(true, 0);

@@ -18,7 +18,8 @@ public abstract class ImageStoreContract(StoreFixture fixture)
     {
         var bytes = RandomNumberGenerator.GetBytes(3_500_000);
         var image = await UploadAsync("name", bytes);
-        Assert.Equal((bytes.LongLength, Convert.ToHexStringLower(SHA256.HashData(bytes))), (image.SizeBytes, image.Sha256));
+        Assert.Equal(bytes.LongLength, image.SizeBytes);
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), image.Sha256);
         Assert.Equal(bytes, await ReadAsync(image.Sha256));
         var found = await Images.FindAsync(image.Id, default);
         Assert.Equal(image with { Metadata = null }, found! with { Metadata = null });
@@ -102,7 +103,8 @@ public abstract class ImageStoreContract(StoreFixture fixture)
         var image = await UploadAsync("used", [9]);
         await Fixture.ExecuteAsync(
             "INSERT INTO instance (instance_id, tenant_id, status, shard, max_retries, image_id, created_at) "
-            + $"VALUES ('{image.Id}-a', 't', 3, 0, 3, '{image.Id}', 0), ('{image.Id}-b', 't', 4, 0, 3, '{image.Id}', 0)");
+            + $"VALUES ('{image.Id}-a', 't', 3, 0, 3, '{image.Id}', 0), "
+            + $"('{image.Id}-b', 't', 4, 0, 3, '{image.Id}', 0)");
         Assert.Equal(new ImageDeletion(true, 1), await Images.DeleteAsync(image.Id, _tenant, default));
         Assert.Equal([9], await ReadAsync(image.Sha256));
         await Fixture.ExecuteAsync($"UPDATE instance SET status = 6 WHERE image_id = '{image.Id}'");

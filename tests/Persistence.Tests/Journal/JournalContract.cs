@@ -159,7 +159,8 @@ public abstract class JournalContract : TestKit
         Replay(1, long.MaxValue, 0);
         _receiver.ExpectMsg<RecoverySuccess>(m => Assert.Equal(5, m.HighestSequenceNr));
 
-        AtomicWrite Event(string text, long number) => new(new Persistent(text, number, _id, "", false, null, "zombie"));
+        AtomicWrite Event(string text, long number) =>
+            new(new Persistent(text, number, _id, "", false, null, "zombie"));
     }
 
     [Fact]

@@ -9,7 +9,7 @@ using Runtara.Persistence.Tests.Journal;
 
 namespace Runtara.Persistence.Tests.Projection;
 
-/// <summary>What each event does to the catalog, seen through the queries, one commit per event or all in one.</summary>
+/// <summary>What each event does to the catalog, seen through the queries.</summary>
 public abstract class ProjectionContract : TestKit
 {
     private static readonly DateTimeOffset Zero = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
@@ -171,12 +171,14 @@ public abstract class ProjectionContract : TestKit
             await PayloadAsync("custom")));
         await _fixture.ExecuteAsync($"DELETE FROM event WHERE instance_id = '{_id}'");
         Save(new InstanceEvent.RetryRecorded("key", 2, "why", At(2)));
-        Assert.Equal("""{"checkpoint_id":"key","attempt_number":2,"error_message":"why"}""", await PayloadAsync("custom"));
+        Assert.Equal(
+            """{"checkpoint_id":"key","attempt_number":2,"error_message":"why"}""", await PayloadAsync("custom"));
         await _fixture.ExecuteAsync($"DELETE FROM event WHERE instance_id = '{_id}'");
         Save(new InstanceEvent.StopRequested(One, StopReason.Timeout, null, TimeSpan.Zero, At(3)));
         Assert.Equal(0L, await CountEventsAsync("custom"));
         Save(new InstanceEvent.StopRequested(One, StopReason.Cancel, "please", TimeSpan.Zero, At(3)));
-        Assert.Equal(("stop_requested", "please"), (await EventAsync("custom", "subtype"), await PayloadAsync("custom")));
+        Assert.Equal(
+            ("stop_requested", "please"), (await EventAsync("custom", "subtype"), await PayloadAsync("custom")));
     }
 
     [Fact]
@@ -253,7 +255,8 @@ public abstract class ProjectionContract : TestKit
         Encoding.UTF8.GetString((byte[])(await EventAsync(type, "payload"))!);
 }
 
-public sealed class SqliteProjectionTests(SqliteFixture fixture) : ProjectionContract(fixture), IClassFixture<SqliteFixture>;
+public sealed class SqliteProjectionTests(SqliteFixture fixture)
+    : ProjectionContract(fixture), IClassFixture<SqliteFixture>;
 
 [Collection(PostgresCollection.Name)]
 public sealed class PostgresProjectionTests(PostgresFixture fixture)

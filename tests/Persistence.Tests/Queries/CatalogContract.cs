@@ -71,8 +71,8 @@ public abstract class CatalogContract : IAsyncLifetime
     public async Task Filters_combine() => await ExpectAsync(
         new InstanceFilter
         {
-            Tenant = new TenantId("t1"), Status = InstanceStatus.Completed, ImageNamePrefix = "tool", CreatedAfter = At(1),
-            FinishedBefore = At(21), Order = InstanceOrder.FinishedAtAscending,
+            Tenant = new TenantId("t1"), Status = InstanceStatus.Completed, ImageNamePrefix = "tool",
+            CreatedAfter = At(1), FinishedBefore = At(21), Order = InstanceOrder.FinishedAtAscending,
         },
         "b");
 
@@ -83,8 +83,8 @@ public abstract class CatalogContract : IAsyncLifetime
             new InstanceFilter { Status = InstanceStatus.Failed }, default);
         Assert.Equal(
             new InstanceSummaryRow(
-                new InstanceId("c"), new TenantId("t1"), InstanceStatus.Failed, new ImageId("i2"), "tool/two", At(3), null,
-                At(10), true),
+                new InstanceId("c"), new TenantId("t1"), InstanceStatus.Failed, new ImageId("i2"), "tool/two", At(3),
+                null, At(10), true),
             Assert.Single(rows));
     }
 
@@ -135,10 +135,10 @@ public abstract class CatalogContract : IAsyncLifetime
         static string Time(int? at) => at is { } s
             ? ((At(s) - DateTimeOffset.UnixEpoch).Ticks / 10).ToString(CultureInfo.InvariantCulture) : "NULL";
         return _fixture.ExecuteAsync(
-            "INSERT INTO instance (instance_id, tenant_id, status, shard, max_retries, image_id, image_name, created_at, "
-            + "finished_at, error) VALUES "
-            + $"('{id}', '{tenant}', {(int)status}, 0, 3, {Text(image)}, {Text(name)}, {Time(created)}, {Time(finished)}, "
-            + $"{(status == InstanceStatus.Failed ? "'bad'" : "NULL")})");
+            "INSERT INTO instance (instance_id, tenant_id, status, shard, max_retries, image_id, image_name, "
+            + "created_at, finished_at, error) VALUES "
+            + $"('{id}', '{tenant}', {(int)status}, 0, 3, {Text(image)}, {Text(name)}, "
+            + $"{Time(created)}, {Time(finished)}, {(status == InstanceStatus.Failed ? "'bad'" : "NULL")})");
     }
 }
 
