@@ -6,10 +6,10 @@ return await Workflow.RunAsync<Order, Receipt>(
     async (workflow, order) =>
     {
         var work = new Work(workflow, order);
-        var payment = await workflow.Step("charge", ct => work.DoAsync("charge", ct), Json.Default.String);
-        await workflow.Step("reserve", ct => work.DoAsync("reserve", ct), Json.Default.String);
+        var payment = await work.StepAsync("charge");
+        await work.StepAsync("reserve");
         await workflow.Sleep("settle", TimeSpan.FromSeconds(order.WaitSeconds));
-        var parcel = await workflow.Step("ship", ct => work.DoAsync("ship", ct), Json.Default.String);
+        var parcel = await work.StepAsync("ship");
         await workflow.Progress("shipped", parcel, Json.Default.String);
         return new Receipt(order.OrderId, payment, parcel);
     },
@@ -27,16 +27,28 @@ namespace OrderWorkflow
     /// <summary>Output of the workflow.</summary>
     internal sealed record Receipt(string OrderId, string Payment, string Parcel);
 
-    /// <summary>Stands for the services that a real order would call; leaves a trace of every run of a step.</summary>
+    /// <summary>Stands for the services that a real order would call; leaves a trace of what ran and what is saved.</summary>
     internal sealed class Work(WorkflowContext workflow, Order order)
     {
-        internal async Task<string> DoAsync(string step, CancellationToken ct)
+        internal async Task<string> StepAsync(string step)
         {
-            var line = $"{step} attempt={workflow.Attempt} {TimeProvider.System.GetUtcNow():O}";
-            Console.WriteLine($"{order.OrderId}: {line}");
-            await File.AppendAllLinesAsync(Path.Combine(workflow.WorkspaceDir, "steps.log"), [line], ct);
+            var result = await workflow.Step(step, ct => RunAsync(step, ct), Json.Default.String);
+            Note("saved", step);
+            return result;
+        }
+
+        private async Task<string> RunAsync(string step, CancellationToken ct)
+        {
+            Note("run", step);
             await Task.Delay(order.StepMilliseconds, ct);
             return $"{step}-{order.OrderId}";
+        }
+
+        private void Note(string what, string step)
+        {
+            var line = $"{TimeProvider.System.GetUtcNow():O} attempt {workflow.Attempt}: {what} {step}";
+            Console.WriteLine($"{order.OrderId}: {line}");
+            File.AppendAllLines(Path.Combine(workflow.WorkspaceDir, "steps.log"), [line]);
         }
     }
 

@@ -98,7 +98,8 @@ internal static class DaemonHost
             .AddInstances(
                 options.Instances, options.Wakes, store,
                 region => RunnerActor.Props(
-                    RunnerOf(options), region, doors.OfRunDirectories(region), store, store.Images, time),
+                    RunnerOf(options), region, doors.OfRunDirectories(region), store, store.Images, time,
+                    services.GetRequiredService<ILoggerFactory>()),
                 time)
             .AddStartup((system, _) =>
             {

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Hosting;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Runtara.Actors.Images;
@@ -18,8 +19,8 @@ namespace Runtara.Daemon;
 /// The doors of the daemon. They open last, when everything behind them works, and close first.
 /// </summary>
 internal sealed class Doors(
-    DaemonOptions options, Catalog catalog, IImageStore images, IRequiredActor<InstanceRegion> region,
-    TimeProvider time, ILoggerFactory logs) : IHostedService
+    DaemonOptions options, Catalog catalog, IImageStore images, IServiceProvider services, TimeProvider time,
+    IHostApplicationLifetime lifetime, ILoggerFactory logs) : IHostedService
 {
     private InstanceGate? _gate;
     private EnvironmentQuicServer? _environment;
@@ -39,6 +40,8 @@ internal sealed class Doors(
     /// <inheritdoc />
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        // Not by the constructor: the actor system that is asked for here needs this object while it starts.
+        var region = services.GetRequiredService<IRequiredActor<InstanceRegion>>();
         var gate = Gate(await region.GetAsync(cancellationToken));
         var certificate = options.CertificateFile.Length > 0
             ? QuicCertificate.FromPemFiles(options.CertificateFile, options.CertificateKeyFile)
@@ -53,9 +56,11 @@ internal sealed class Doors(
         _instance.Start();
         _environment.Start();
         AreOpen = true;
-        await Console.Out.WriteLineAsync(
+        // Only when the health endpoint listens too: who waits for this line may ask it at once.
+        lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(
             $"runtarad {EnvironmentRequests.Version} ready: environment={_environment.Listener.LocalEndPoint} "
-            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}");
+            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} "
+            + $"store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}"));
     }
 
     private ValueTask<QuicListener> ListenAsync(

@@ -101,6 +101,9 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
             case RunnerCommand.Stop m: OnStop(m); break;
             case RunnerCommand.Watch m: OnWatch(m.Instance, m.Attempt); break;
             case Finished m: OnFinished(m); break;
+            case GetRunnerStatus:
+                Sender.Tell(new RunnerStatus(_occupants.Count, _slots.Waiting, _options.Capacity));
+                break;
             case ExpireSlots: Send(_slots.Expire(Now)); break;
             default: Unhandled(message); break;
         }

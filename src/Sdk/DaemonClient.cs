@@ -94,7 +94,7 @@ internal sealed class DaemonClient(WorkflowOptions options) : IDisposable
             connection.Dispose();
     }
 
-    /// <summary>Half of it fixed and half of it random, so that the workflows of a node do not return in step.</summary>
+    /// <summary>Half of it fixed and half random, so that the workflows of a node do not return in step.</summary>
     private static TimeSpan Backoff(int failures)
     {
         var delay = FirstDelay * Math.Pow(2, Math.Min(failures, 16));

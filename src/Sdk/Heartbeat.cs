@@ -4,8 +4,8 @@ using Runtara.Protocol.Instances;
 namespace Runtara.Sdk;
 
 /// <summary>
-/// Signs of life on a connection of their own. Each one also looks for signals, so that a step that computes for an hour
-/// hears of a cancel; not while the workflow sleeps, because a question would keep the daemon from stopping it.
+/// Signs of life on a connection of their own. Each one also looks for signals, so that a step that computes for an
+/// hour hears of a cancel; not while the workflow sleeps, because a question would keep the daemon from stopping it.
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {

@@ -1,7 +1,7 @@
 namespace Runtara.Sdk;
 
 /// <summary>
-/// How often to try the body of a step that throws. Waits double from <see cref="FirstDelay"/> to <see cref="MaxDelay"/>
+/// How often to try a body that throws. Waits double from <see cref="FirstDelay"/> to <see cref="MaxDelay"/>
 /// and happen within the process: for long ones use a sleep. A relaunched instance counts from the start.
 /// </summary>
 /// <param name="Attempts">Tries in all, at least 1.</param>

@@ -48,8 +48,8 @@ public sealed class WorkflowContext
     internal bool IsWaiting => Volatile.Read(ref _waiting) > 0;
 
     /// <summary>
-    /// Runs <paramref name="body"/> once and saves its result. When it returns, the result is durable and the body never
-    /// runs again for this key. A crash within the body, or before its result is saved, runs it again.
+    /// Runs <paramref name="body"/> once and saves its result. When it returns, the result is durable and the body
+    /// never runs again for this key. A crash within the body, or before its result is saved, runs it again.
     /// </summary>
     /// <param name="key">Name of the result within the instance.</param>
     /// <param name="body">The work. An exception passes through and saves nothing.</param>

@@ -27,7 +27,7 @@ public sealed record WorkflowOptions
     /// <c>RUNTARA_CHECKPOINT_ID</c>; null at the first attempt.</summary>
     public string? ResumedFrom { get; init; }
 
-    /// <summary>Time between signs of life. <c>RUNTARA_HEARTBEAT_INTERVAL_MS</c>; default 30 s, zero for none.</summary>
+    /// <summary>Time between heartbeats. <c>RUNTARA_HEARTBEAT_INTERVAL_MS</c>; default 30 s, zero for none.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Time between looks for a custom signal that the workflow waits for.

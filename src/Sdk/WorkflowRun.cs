@@ -117,7 +117,7 @@ internal sealed class WorkflowRun<TInput, TOutput> : IDisposable
         }
     }
 
-    /// <summary>The event comes first: were the acknowledgement first, a crash in between would lose the pause.</summary>
+    /// <summary>The event comes first: were the acknowledgement first, a crash between would lose the pause.</summary>
     private async Task SuspendAsync()
     {
         await TellAsync(InstanceEventType.EventSuspended, ByteString.Empty);

@@ -127,7 +127,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     public async Task A_hundred_instances_survive_five_kills_on_PostgreSQL()
     {
         await using var postgres = await PostgresServer.StartAsync();
-        await SurviveKillsAsync(postgres.UrlOf(await postgres.CreateDatabaseAsync()));
+        await SurviveKillsAsync(await postgres.CreateDatabaseAsync());
     }
 
     private async Task SurviveKillsAsync(string? databaseUrl)

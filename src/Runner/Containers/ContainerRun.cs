@@ -121,16 +121,16 @@ internal sealed class ContainerRun(ContainerHost host, RunnerCommand.Launch laun
 
     private bool IsStopping => _terminate.IsCancellationRequested;
 
-    // crun's exit code is the program's, or 1 when crun itself failed; its log has a line only then.
+    // crun's exit code is the program's, or 1 when crun itself failed; it has logged an error only then.
     private void ThrowIfItNeverRan(ChildExit exit, LaunchFiles files, StderrLog stderr, string program)
     {
-        var error = files.Error();
+        var tail = stderr.Tail.Trim();
+        var error = files.Error() ?? LaunchFiles.ExecError(tail);
         if (files.ContainerCameUp && (error is null || exit.ExitCode != 1))
             return;
         if (IsStopping)
             throw new OperationCanceledException(_terminate.Token);
         var ending = exit.Signal is { } signal ? $"signal {signal}" : $"exit code {exit.ExitCode}";
-        var tail = stderr.Tail.Trim();
         var detail = error ?? (tail.Length > 0 ? tail : "no message");
         throw new RunnerException($"{program} did not start the container ({ending}): {detail}");
     }
@@ -184,13 +184,14 @@ internal sealed class ContainerRun(ContainerHost host, RunnerCommand.Launch laun
 
     private ExitReport Report(ChildExit exit, RunDirectory directory, StderrLog stderr)
     {
-        // crun reports a signal as a shell does; what killed crun itself, or pasta, killed the container too.
-        var signal = exit.Signal ?? (exit.ExitCode > 128 ? exit.ExitCode - 128 : null);
+        // crun reports a signal as a shell does; what killed crun itself, or pasta, killed the container too. Codes
+        // beyond the last signal are the program's: 255 is what returning -1 makes.
+        const int signalMax = 64;
+        var signal = exit.Signal ?? (exit.ExitCode is > 128 and <= 128 + signalMax ? exit.ExitCode - 128 : null);
         var usage = host.Cgroups.Collect(_container);
         return new ExitReport(
             signal is null ? exit.ExitCode : null, signal, usage?.OutOfMemory ?? false, stderr.Tail,
-            ReadOutput(directory), usage?.MemoryPeakBytes ?? exit.MemoryPeakBytes,
-            usage?.CpuMicroseconds ?? exit.CpuMicroseconds);
+            ReadOutput(directory), usage?.MemoryPeakBytes, usage?.CpuMicroseconds ?? exit.CpuMicroseconds);
     }
 
     private RunOutput? ReadOutput(RunDirectory directory)

@@ -37,6 +37,14 @@ internal sealed class LaunchFiles : IDisposable
         return error;
     }
 
+    /// <summary>
+    /// The error of a first process that could not become the program. It has lost sight of the log by then, and
+    /// writes the line to the program's standard error.
+    /// </summary>
+    internal static string? ExecError(string stderr) =>
+        stderr.StartsWith("{\"msg\":\"exec container process", StringComparison.Ordinal) && !stderr.Contains('\n')
+            ? ErrorOf(stderr) : null;
+
     /// <inheritdoc />
     public void Dispose() => Discard();
 

@@ -2,8 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Runtara.Runner.Native;
 
-/// <summary>How a child process ended: by itself or by a signal, and what it and its children had used.</summary>
-internal sealed record ChildExit(int? ExitCode, int? Signal, long CpuMicroseconds, long MemoryPeakBytes);
+/// <summary>
+/// How a child process ended: by itself or by a signal, and what it and its children had used. The kernel's memory peak
+/// is of no use: a spawned process begins with that of its parent.
+/// </summary>
+internal sealed record ChildExit(int? ExitCode, int? Signal, long? CpuMicroseconds);
 
 /// <summary>
 /// A child process whose standard error we read. <see cref="System.Diagnostics.Process"/> reports neither the signal
@@ -140,13 +143,12 @@ internal sealed unsafe class ChildProcess
         while (Libc.Wait(Id, &status, 0, &usage) < 0)
         {
             if (Marshal.GetLastPInvokeError() != Libc.Eintr)
-                return new ChildExit(null, null, 0, 0);
+                return new ChildExit(null, null, null);
         }
         var signal = status & 0x7f;
         var cpu = (usage.UserSeconds + usage.SystemSeconds) * 1_000_000 + usage.UserMicroseconds
             + usage.SystemMicroseconds;
         return new ChildExit(
-            signal == 0 ? (status >> 8) & 0xff : null, signal == 0 ? null : signal, cpu,
-            usage.ResidentPeakKilobytes * 1024);
+            signal == 0 ? (status >> 8) & 0xff : null, signal == 0 ? null : signal, cpu);
     }
 }

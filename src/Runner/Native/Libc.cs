@@ -125,7 +125,6 @@ internal struct ResourceUsage
     internal long UserMicroseconds;
     internal long SystemSeconds;
     internal long SystemMicroseconds;
-    internal long ResidentPeakKilobytes;
 }
 
 /// <summary>The part of <c>struct statx</c> that we read; the same layout on every architecture.</summary>

@@ -14,14 +14,17 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
 {
     private readonly Dictionary<SlotKey, DateTimeOffset> _granted = [];
     private readonly HashSet<SlotKey> _taken = [];
-    private readonly Dictionary<TenantId, LinkedList<SlotKey>> _waiting = [];
+    private readonly Dictionary<InstanceId, Waiter> _waiters = [];
+    private readonly Dictionary<TenantId, LinkedList<Waiter>> _queues = [];
     private readonly LinkedList<TenantId> _turns = [];
+
+    internal int Waiting => _waiting.Values.Sum(queue => queue.Count);
 
     internal int Used => _granted.Count + _taken.Count;
 
     /// <summary>
     /// Asks for a place. Asking twice changes nothing, except that a place granted already is granted again, in case
-    /// the first answer was lost; a newer attempt replaces an older one that still waits.
+    /// the first answer was lost; a newer attempt takes the place in the queue of an older one, and voids its grant.
     /// </summary>
     internal IReadOnlyList<SlotKey> Request(SlotKey key, TenantId tenant, DateTimeOffset now)
     {
@@ -32,14 +35,22 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
             _granted[key] = now;
             return [key];
         }
-        Forget(k => k.Instance == key.Instance && k.Attempt.CompareTo(key.Attempt) < 0);
-        if (!_waiting.TryGetValue(tenant, out var queue))
+        foreach (var old in _granted.Keys.Where(k => k.Instance == key.Instance && k.Attempt.CompareTo(key.Attempt) < 0))
+            _granted.Remove(old);
+        if (_waiters.TryGetValue(key.Instance, out var waiter))
         {
-            _waiting[tenant] = queue = [];
+            if (waiter.Key.Attempt.CompareTo(key.Attempt) < 0)
+                waiter.Key = key;
+            return [];
+        }
+        waiter = new Waiter(key, tenant);
+        _waiters[key.Instance] = waiter;
+        if (!_queues.TryGetValue(tenant, out var queue))
+        {
+            _queues[tenant] = queue = [];
             _turns.AddLast(tenant);
         }
-        if (!queue.Contains(key))
-            queue.AddLast(key);
+        queue.AddLast(waiter.Node);
         return Grant(now);
     }
 
@@ -49,7 +60,9 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     /// <summary>Gives up a request or a granted place; a taken one stays until it is freed.</summary>
     internal IReadOnlyList<SlotKey> Release(SlotKey key, DateTimeOffset now)
     {
-        Forget(k => k == key);
+        _granted.Remove(key);
+        if (_waiters.TryGetValue(key.Instance, out var waiter) && waiter.Key == key)
+            Dequeue(waiter);
         return Grant(now);
     }
 
@@ -73,32 +86,39 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
         var granted = new List<SlotKey>();
         while (Used < capacity && _turns.First is { } turn)
         {
-            var queue = _waiting[turn.Value];
-            var key = queue.First!.Value;
-            queue.RemoveFirst();
             _turns.RemoveFirst();
-            if (queue.Count > 0)
-                _turns.AddLast(turn);
-            else
-                _waiting.Remove(turn.Value);
-            _granted[key] = now;
-            granted.Add(key);
+            _turns.AddLast(turn);
+            var waiter = _queues[turn.Value].First!.Value;
+            Dequeue(waiter);
+            _granted[waiter.Key] = now;
+            granted.Add(waiter.Key);
         }
         return granted;
     }
 
-    private void Forget(Func<SlotKey, bool> which)
+    private void Dequeue(Waiter waiter)
     {
-        foreach (var key in _granted.Keys.Where(which).ToList())
-            _granted.Remove(key);
-        foreach (var (tenant, queue) in _waiting.ToList())
+        _waiters.Remove(waiter.Key.Instance);
+        var queue = _queues[waiter.Tenant];
+        queue.Remove(waiter.Node);
+        if (queue.Count > 0)
+            return;
+        _queues.Remove(waiter.Tenant);
+        _turns.Remove(waiter.Tenant);
+    }
+
+    private sealed class Waiter
+    {
+        internal Waiter(SlotKey key, TenantId tenant)
         {
-            foreach (var key in queue.Where(which).ToList())
-                queue.Remove(key);
-            if (queue.Count > 0)
-                continue;
-            _waiting.Remove(tenant);
-            _turns.Remove(tenant);
+            (Key, Tenant) = (key, tenant);
+            Node = new LinkedListNode<Waiter>(this);
         }
+
+        internal SlotKey Key { get; set; }
+
+        internal TenantId Tenant { get; }
+
+        internal LinkedListNode<Waiter> Node { get; }
     }
 }

@@ -79,7 +79,7 @@ static void attack(void)
     unlink("/data/stderr.log");
     symlink(target, "/data/stderr.log");
     unlink("/data/config.json");
-    mkfifo("/data/config.json", 0666);
+    symlink(target, "/data/config.json");
     rmdir("/data/workspace");
     symlink("/etc", "/data/workspace");
     mkdir("/data/error.json", 0777);
@@ -110,8 +110,6 @@ int main(void)
         int file = open("/data/output.json", O_CREAT | O_WRONLY, 0644);
         return ftruncate(file, 1L << 40);
     }
-    if (!strcmp(mode, "fifo"))
-        return mkfifo("/data/output.json", 0666);
     if (!strcmp(mode, "attack")) {
         attack();
         return 0;

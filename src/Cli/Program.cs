@@ -1,0 +1,3 @@
+using Runtara.Cli;
+
+return await new Cli(CliEnvironment.OfProcess()).RunAsync(args);

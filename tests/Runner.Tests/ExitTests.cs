@@ -1,0 +1,105 @@
+using System.Text;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+
+namespace Runtara.Runner.Tests;
+
+public sealed class ExitTests : RunnerTest
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(42)]
+    [InlineData(128)]
+    [InlineData(255)]
+    public void An_exit_code_is_reported(int code)
+    {
+        var report = Run("exit", ("CODE", code.ToString()));
+
+        Assert.Equal(code, report.ExitCode);
+        Assert.Null(report.Signal);
+        Assert.False(report.OutOfMemory);
+        Assert.Null(report.Output);
+    }
+
+    [Fact]
+    public void A_fault_is_reported_as_its_signal()
+    {
+        var report = Run("signal");
+
+        Assert.Null(report.ExitCode);
+        Assert.Equal(11, report.Signal);
+    }
+
+    [Fact]
+    public void A_short_standard_error_is_reported_whole_and_kept_on_disk()
+    {
+        var report = Run("stderr", ("LINES", "3"), ("CODE", "7"));
+
+        Assert.Equal(7, report.ExitCode);
+        Assert.Equal("line 1\nline 2\nline 3\n", report.StderrTail);
+        Assert.Equal(report.StderrTail, File.ReadAllText(Path.Combine(RunDirectoryOf("one"), "stderr.log")));
+    }
+
+    [Fact]
+    public void Of_a_long_standard_error_the_last_4_KiB_are_reported()
+    {
+        var report = Run("stderr", ("LINES", "100000"));
+
+        Assert.Equal(4096, Encoding.UTF8.GetByteCount(report.StderrTail));
+        Assert.EndsWith("line 99999\nline 100000\n", report.StderrTail);
+    }
+
+    [Fact]
+    public void A_standard_error_beyond_the_limit_keeps_beginning_and_end()
+    {
+        Options = Options with { StderrBytesMax = 20_000 };
+        Run("stderr", ("LINES", "100000"));
+
+        var log = File.ReadAllText(Path.Combine(RunDirectoryOf("one"), "stderr.log"));
+        Assert.InRange(log.Length, 20_000, 20_100);
+        Assert.StartsWith("line 1\nline 2\n", log);
+        Assert.Contains("bytes left out]\n", log);
+        Assert.EndsWith("line 99999\nline 100000\n", log);
+    }
+
+    [Fact]
+    public void The_output_of_the_program_is_reported()
+    {
+        const string text = """{ "status": "completed", "result": { "a": [1, 2.50, "x"] }, "extra": 1 }""";
+
+        var output = Run("output", ("TEXT", text)).Output!;
+
+        Assert.Equal(RunOutputStatus.Completed, output.Status);
+        Assert.Equal("""{"a":[1,2.50,"x"]}""", Encoding.UTF8.GetString(output.Result.Span));
+    }
+
+    [Fact]
+    public void The_output_of_an_earlier_attempt_is_gone()
+    {
+        var runner = StartRunner();
+        Assert.NotNull(Run(runner, LaunchOf("one", 1, "output", ("TEXT", """{"status":"failed"}"""))).Output);
+
+        Assert.Null(Run(runner, LaunchOf("one", 2, "exit", ("CODE", "0"))).Output);
+    }
+
+    [Fact]
+    public void The_time_that_a_program_used_is_reported()
+    {
+        var report = Run("stderr", ("LINES", "100000"));
+
+        Assert.InRange(report.CpuMicroseconds!.Value, 1_000, 20_000_000);
+    }
+
+    [Fact]
+    public void An_exit_comes_once_and_a_launch_that_comes_again_is_refused()
+    {
+        var runner = StartRunner();
+        var launch = LaunchOf("one", 1, "exit", ("CODE", "0"));
+        Run(runner, launch);
+
+        runner.Tell(launch, TestActor);
+
+        Assert.Equal(new Attempt(1), ExpectMsg<InstanceCommand.LaunchFailed>(Patience).Attempt);
+    }
+}

@@ -1,0 +1,108 @@
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Runner.Files;
+
+namespace Runtara.Runner.Tests;
+
+public sealed class LaunchFailureTests : RunnerTest
+{
+    [Fact]
+    public void A_missing_crun_is_named_with_its_package()
+    {
+        Options = Options with { CrunPath = "no-such-crun" };
+
+        Assert.Equal("'no-such-crun' is not installed or not in PATH (Debian package: crun)", LaunchError());
+    }
+
+    [Fact]
+    public void A_missing_pasta_is_named_with_its_package_and_nothing_runs_without()
+    {
+        Options = Options with { NetworkMode = NetworkMode.Pasta, PastaPath = "/nowhere/pasta" };
+
+        Assert.Equal("'/nowhere/pasta' is not installed or not in PATH (Debian package: passt)", LaunchError());
+    }
+
+    [Fact]
+    public void A_pasta_that_never_gets_to_the_container_meets_its_deadline()
+    {
+        var pasta = Script("pasta", "while :; do sleep 1; done");
+        Options = Options with
+        {
+            NetworkMode = NetworkMode.Pasta, PastaPath = pasta, LaunchTimeout = TimeSpan.FromMilliseconds(300),
+        };
+
+        Assert.Equal($"{pasta} did not start the container within 0.3 s", LaunchError());
+    }
+
+    [Fact]
+    public void A_pasta_that_fails_is_quoted()
+    {
+        var pasta = Script("pasta", "echo no tap device >&2; exit 3");
+        Options = Options with { NetworkMode = NetworkMode.Pasta, PastaPath = pasta };
+
+        Assert.Equal($"{pasta} did not start the container (exit code 3): no tap device", LaunchError());
+    }
+
+    [Fact]
+    public void A_file_that_is_no_program_is_a_launch_failure_with_the_message_of_crun()
+    {
+        var bytes = "not a program"u8.ToArray();
+        Images.Blobs[ProbeProgram.Hash(bytes)] = bytes;
+
+        var error = LaunchError(LaunchOf("one", 1, "exit") with { ImageSha256 = ProbeProgram.Hash(bytes) });
+
+        Assert.Contains("Exec format error", error);
+    }
+
+    [Fact]
+    public void An_image_that_is_not_in_the_store_is_a_launch_failure()
+    {
+        var absent = new string('a', 64);
+
+        var error = LaunchError(LaunchOf("one", 1, "exit") with { ImageSha256 = absent });
+
+        Assert.Equal($"the bytes of image {absent} are not in the store", error);
+    }
+
+    [Fact]
+    public void An_image_that_is_damaged_in_the_store_is_never_run()
+    {
+        Images.Blobs[ProbeProgram.Sha256] = [.. ProbeProgram.Bytes, 0];
+
+        Assert.StartsWith($"image {ProbeProgram.Sha256} is damaged in the store", LaunchError());
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(Data, "images")));
+    }
+
+    [Fact]
+    public void An_image_that_is_damaged_in_the_cache_is_fetched_again()
+    {
+        var runner = StartRunner();
+        Run(runner, LaunchOf("one", 1, "exit", ("CODE", "1")));
+        Run(runner, LaunchOf("two", 1, "exit", ("CODE", "1")));
+        Assert.Equal(1, Images.Opened);
+        var binary = Path.Combine(Data, "images", ProbeProgram.Sha256, "rootfs", "binary");
+        var written = File.GetLastWriteTimeUtc(binary);
+        using (var file = File.OpenWrite(binary))
+            file.Write(new byte[64]);
+        File.SetLastWriteTimeUtc(binary, written);
+
+        Assert.Equal(5, Run(runner, LaunchOf("one", 2, "exit", ("CODE", "5"))).ExitCode);
+        Assert.Equal(2, Images.Opened);
+    }
+
+    private string LaunchError() => LaunchError(LaunchOf("one", 1, "exit", ("CODE", "0")));
+
+    private string LaunchError(RunnerCommand.Launch launch)
+    {
+        Launch(StartRunner(), launch);
+        return ExpectMsg<InstanceCommand.LaunchFailed>(Patience).Error;
+    }
+
+    private string Script(string name, string body)
+    {
+        var path = Path.Combine(Data, name);
+        File.WriteAllText(path, $"#!/bin/sh\n{body}\n");
+        File.SetUnixFileMode(path, Modes.Executable);
+        return path;
+    }
+}
