@@ -26,6 +26,7 @@ internal static class DaemonHost
         try
         {
             Directory.CreateDirectory(options.DataDirectory);
+            using var alone = TakeDataDirectory(options.DataDirectory);
             using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
             await using var store = await Store.OpenAsync(
                 options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, cancellation);
@@ -38,6 +39,21 @@ internal static class DaemonHost
         {
             await Console.Error.WriteLineAsync($"runtarad: cannot run: {e.Message}");
             return ExitCodes.Failed;
+        }
+    }
+
+    // Two daemons on one directory would end each other's containers.
+    private static FileStream TakeDataDirectory(string directory)
+    {
+        try
+        {
+            return new FileStream(
+                Path.Combine(directory, "daemon.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new IOException(
+                $"another runtarad uses the data directory '{directory}' (runtara.data-directory): {e.Message}", e);
         }
     }
 

@@ -41,7 +41,7 @@ public static class PersistenceHosting
     /// the store.
     /// </summary>
     public static AkkaConfigurationBuilder AddRuntaraJournal(this AkkaConfigurationBuilder builder, Store store) =>
-        builder.AddSetup(new JournalSetup(store)).AddHocon(Config, HoconAddMode.Prepend).AddStartup(
+        builder.AddSetup(new JournalSetup(store)).AddHocon(Config, HoconAddMode.Prepend).WithActors(
             (system, _) => StartJournal(system));
 
     /// <summary>
