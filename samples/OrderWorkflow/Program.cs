@@ -27,7 +27,7 @@ namespace OrderWorkflow
     /// <summary>Output of the workflow.</summary>
     internal sealed record Receipt(string OrderId, string Payment, string Parcel);
 
-    /// <summary>Stands for the services that a real order would call; leaves a trace of what ran and what is saved.</summary>
+    /// <summary>Stands for the services that a real order would call; notes what ran and what is saved.</summary>
     internal sealed class Work(WorkflowContext workflow, Order order)
     {
         internal async Task<string> StepAsync(string step)

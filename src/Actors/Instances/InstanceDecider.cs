@@ -16,70 +16,94 @@ namespace Runtara.Actors.Instances;
 public sealed partial class InstanceDecider(InstanceSettings settings)
 {
     /// <summary>Decides; <paramref name="state"/> is unchanged until the decision's events are applied.</summary>
-    public Decision Decide(InstanceState state, InstanceCommand command, DateTimeOffset now) => (state, command) switch
+    public Decision Decide(InstanceState state, InstanceCommand command, DateTimeOffset now) => command switch
     {
-        (Absent, Start c) => Begin(c, now),
-        (Existing s, Start c) => BeginAgain(s, c),
-        (_, GetPresence) => Answer(new LastHeard((state as Live)?.Presence.HeartbeatAt)),
-
-        (Absent, Register c) => RegisterUnknown(c, now),
-        (Existing s, Register c) when c.Tenant != s.Facts.Tenant => Missing(c),
-        (Ended s, Register c) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
-        (Existing s, Register { CheckpointId: { } key }) when !Knows(s, key) => UnknownCheckpoint(key),
-        (Live s, Register c) when IsStale(s, c.From) => RefuseState(s),
-        (Running s, Register) => Answer(new Registered(s.Facts.Attempt)),
-        (Launching s, Register c) => Admit(s, c, now),
-        (Suspended { Facts.Image: null } s, Register c) => Admit(s, c, now),
-        (Existing s, Register) => RefuseState(s),
-
-        (Absent, SaveCheckpoint or LookUpCheckpoint or Sleep or Heartbeat) => Missing(command),
-        (Absent, ReportCompleted or ReportFailed or ReportSuspended or ReportCustom) => Missing(command),
-        (Live s, SaveCheckpoint c) when !IsStale(s, c.From) => Save(s, c, now),
-        (Existing s, SaveCheckpoint) => RefuseState(s),
-        (Existing s, LookUpCheckpoint c) => Answer(
-            s.Facts.Checkpoints.Contains(c.CheckpointId) ? new CheckpointFound(null) : new CheckpointMissing()),
-        (Live s, Sleep c) when !IsStale(s, c.From) => FallAsleep(s, c, now),
-        (Existing s, Sleep) => RefuseState(s),
-        (Existing, Heartbeat) => Done(),
-
-        (Live s, ReportCompleted c) when !IsStale(s, c.From) => Accept(Complete(c.Output, now)),
-        (Ended s, ReportCompleted c) => EndAgain(s, InstanceStatus.Completed, Sha256(c.Output)),
-        (Live s, ReportFailed c) when !IsStale(s, c.From) => Accept(new Failed(c.Error, now)),
-        (Ended s, ReportFailed c) => EndAgain(s, InstanceStatus.Failed, c.Error),
-        (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept(StopHere(s, now)),
-        (Suspended, ReportSuspended) => Done(),
-        (Ended { Outcome: InstanceStatus.Cancelled }, ReportSuspended) => Done(),
-        (Live s, ReportCustom c) when !IsStale(s, c.From) => Accept(Custom(c, now)),
-        (Ended s, ReportSuspended or ReportCustom) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
-        (Existing s, ReportCompleted or ReportFailed or ReportSuspended or ReportCustom) => RefuseState(s),
-        (Live s, RecordRetry c) when !IsStale(s, c.From) =>
-            Accept(new RetryRecorded(c.CheckpointId, c.AttemptNumber, c.ErrorMessage, now)),
-        (_, RecordRetry) => Done(),
-
-        (Existing s, PollSignals) => Answer(new Signals(s.Facts.Signal)),
-        (Absent, PollSignals) => Answer(new Signals(null)),
-        (Existing { Facts.Signal: { } waiting } s, AcknowledgeSignal c) when waiting.Kind == c.Kind =>
-            Acknowledge(s, c.Kind, now),
-        (_, AcknowledgeSignal) => Done(),
-
-        (Pending s, SlotGranted c) when c.Attempt == s.Facts.Attempt.Next() => Launch(s, now),
-        (Live s, SlotGranted c) when c.Attempt == s.Facts.Attempt => Decision.Nothing,
-        (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
-        (Live s, LaunchFailed c) when c.Attempt == s.Facts.Attempt =>
-            Report(Crash(s, $"Launch failed: {c.Error}", now)),
-        (Live s, ProcessExited c) when c.Attempt == s.Facts.Attempt => Report(Exit(c, now), AfterExit(s, c, now)),
-        (Existing s, ProcessExited c) when c.Attempt == Leaving(s) => Report(Exit(c, now)),
-        (Live s, AttemptVanished c) when c.Attempt == s.Facts.Attempt => Report(Vanish(s, c, now)),
-        (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) =>
-            Report(new AttemptExited(c.Attempt, null, null, false, "", null, null, now)),
-        (_, LaunchFailed or ProcessExited or AttemptVanished) => Decision.Nothing,
-
-        (Suspended { WakeAt: { } due } s, Wake) when due <= now + WakeTolerance => WakeUp(s, now),
-        (_, Wake) => Decision.Nothing,
-        (Existing s, Tick or Ensure) => PassTime(s, now),
-        (_, Tick or Ensure) => Decision.Nothing,
-        _ => throw new System.Diagnostics.UnreachableException($"{command.GetType().Name} in {state.GetType().Name}"),
+        Start or GetPresence or Register => OfBeginning(state, command, now),
+        SlotGranted or LaunchFailed or ProcessExited or AttemptVanished => OfRunner(state, command, now),
+        Wake or Tick or Ensure => OfTime(state, command, now),
+        _ => OfWorkflow(state, command, now),
     };
+
+    private Decision OfBeginning(InstanceState state, InstanceCommand command, DateTimeOffset now) =>
+        (state, command) switch
+        {
+            (Absent, Start c) => Begin(c, now),
+            (Existing s, Start c) => BeginAgain(s, c),
+            (_, GetPresence) => Answer(new LastHeard((state as Live)?.Presence.HeartbeatAt)),
+
+            (Absent, Register c) => RegisterUnknown(c, now),
+            (Existing s, Register c) when c.Tenant != s.Facts.Tenant => Missing(c),
+            (Ended s, Register c) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
+            (Existing s, Register { CheckpointId: { } key }) when !Knows(s, key) => UnknownCheckpoint(key),
+            (Live s, Register c) when IsStale(s, c.From) => RefuseState(s),
+            (Running s, Register) => Answer(new Registered(s.Facts.Attempt)),
+            (Launching s, Register c) => Admit(s, c, now),
+            (Suspended { Facts.Image: null } s, Register c) => Admit(s, c, now),
+            (Existing s, Register) => RefuseState(s),
+            _ => throw Impossible(state, command),
+        };
+
+    private Decision OfWorkflow(InstanceState state, InstanceCommand command, DateTimeOffset now) =>
+        (state, command) switch
+        {
+            (Absent, SaveCheckpoint or LookUpCheckpoint or Sleep or Heartbeat) => Missing(command),
+            (Absent, ReportCompleted or ReportFailed or ReportSuspended or ReportCustom) => Missing(command),
+            (Live s, SaveCheckpoint c) when !IsStale(s, c.From) => Save(s, c, now),
+            (Existing s, SaveCheckpoint) => RefuseState(s),
+            (Existing s, LookUpCheckpoint c) => Answer(
+                s.Facts.Checkpoints.Contains(c.CheckpointId) ? new CheckpointFound(null) : new CheckpointMissing()),
+            (Live s, Sleep c) when !IsStale(s, c.From) => FallAsleep(s, c, now),
+            (Existing s, Sleep) => RefuseState(s),
+            (Existing, Heartbeat) => Done(),
+
+            (Live s, ReportCompleted c) when !IsStale(s, c.From) => Accept(Complete(c.Output, now)),
+            (Ended s, ReportCompleted c) => EndAgain(s, InstanceStatus.Completed, Sha256(c.Output)),
+            (Live s, ReportFailed c) when !IsStale(s, c.From) => Accept(new Failed(c.Error, now)),
+            (Ended s, ReportFailed c) => EndAgain(s, InstanceStatus.Failed, c.Error),
+            (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept(StopHere(s, now)),
+            (Suspended, ReportSuspended) => Done(),
+            (Ended { Outcome: InstanceStatus.Cancelled }, ReportSuspended) => Done(),
+            (Live s, ReportCustom c) when !IsStale(s, c.From) => Accept(Custom(c, now)),
+            (Ended s, ReportSuspended or ReportCustom) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
+            (Existing s, ReportCompleted or ReportFailed or ReportSuspended or ReportCustom) => RefuseState(s),
+            (Live s, RecordRetry c) when !IsStale(s, c.From) =>
+                Accept(new RetryRecorded(c.CheckpointId, c.AttemptNumber, c.ErrorMessage, now)),
+            (_, RecordRetry) => Done(),
+
+            (Existing s, PollSignals) => Answer(new Signals(s.Facts.Signal)),
+            (Absent, PollSignals) => Answer(new Signals(null)),
+            (Existing { Facts.Signal: { } waiting } s, AcknowledgeSignal c) when waiting.Kind == c.Kind =>
+                Acknowledge(s, c.Kind, now),
+            (_, AcknowledgeSignal) => Done(),
+            _ => throw Impossible(state, command),
+        };
+
+    private Decision OfRunner(InstanceState state, InstanceCommand command, DateTimeOffset now) =>
+        (state, command) switch
+        {
+            (Pending s, SlotGranted c) when c.Attempt == s.Facts.Attempt.Next() => Launch(s, now),
+            (Live s, SlotGranted c) when c.Attempt == s.Facts.Attempt => Decision.Nothing,
+            (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
+            (Live s, LaunchFailed c) when c.Attempt == s.Facts.Attempt =>
+                Report(Crash(s, $"Launch failed: {c.Error}", now)),
+            (Live s, ProcessExited c) when c.Attempt == s.Facts.Attempt => Report(Exit(c, now), AfterExit(s, c, now)),
+            (Existing s, ProcessExited c) when c.Attempt == Leaving(s) => Report(Exit(c, now)),
+            (Live s, AttemptVanished c) when c.Attempt == s.Facts.Attempt => Report(Vanish(s, c, now)),
+            (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) =>
+                Report(new AttemptExited(c.Attempt, null, null, false, "", null, null, now)),
+            _ => Decision.Nothing,
+        };
+
+    private Decision OfTime(InstanceState state, InstanceCommand command, DateTimeOffset now) =>
+        (state, command) switch
+        {
+            (Suspended { WakeAt: { } due } s, Wake) when due <= now + WakeTolerance => WakeUp(s, now),
+            (Existing s, Tick or Ensure) => PassTime(s, now),
+            _ => Decision.Nothing,
+        };
+
+    private static System.Diagnostics.UnreachableException Impossible(InstanceState state, InstanceCommand command) =>
+        new($"{command.GetType().Name} in {state.GetType().Name}");
 
     // Two readings of one clock a few milliseconds apart must not lose a wake until the next scan.
     private static readonly TimeSpan WakeTolerance = TimeSpan.FromMilliseconds(20);

@@ -61,25 +61,11 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
             new Rows.CheckpointSaved { CheckpointId = e.CheckpointId, SizeBytes = e.SizeBytes, AtUs = Us(e.At) },
         InstanceEvent.SleepScheduled e =>
             new Rows.SleepScheduled { CheckpointId = e.CheckpointId, WakeAtUs = Us(e.WakeAt), AtUs = Us(e.At) },
-        InstanceEvent.Hibernated e => new Rows.Hibernated
-        {
-            Attempt = e.Attempt.Number,
-            CheckpointId = e.CheckpointId,
-            WakeAtUs = Us(e.WakeAt),
-            AtUs = Us(e.At),
-        },
+        InstanceEvent.Hibernated e => ToRow(e),
         InstanceEvent.Paused e => new Rows.Paused { Attempt = e.Attempt.Number, AtUs = Us(e.At) },
         InstanceEvent.Woken e => new Rows.Woken { Early = e.Early, AtUs = Us(e.At) },
         InstanceEvent.AttemptExited e => ToRow(e),
-        InstanceEvent.AttemptCrashed e => new Rows.AttemptCrashed
-        {
-            Attempt = e.Attempt.Number,
-            Error = e.Error,
-            RetryCount = e.RetryCount,
-            CrashesInARow = e.CrashesInARow,
-            RetryAtUs = Us(e.RetryAt),
-            AtUs = Us(e.At),
-        },
+        InstanceEvent.AttemptCrashed e => ToRow(e),
         InstanceEvent.AttemptLost e =>
             new Rows.AttemptLost { Attempt = e.Attempt.Number, Reason = e.Reason, AtUs = Us(e.At) },
         InstanceEvent.StopRequested e => new Rows.StopRequested
@@ -130,6 +116,24 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         row.Environment.Add(e.Environment);
         return row;
     }
+
+    private static Rows.Hibernated ToRow(InstanceEvent.Hibernated e) => new()
+    {
+        Attempt = e.Attempt.Number,
+        CheckpointId = e.CheckpointId,
+        WakeAtUs = Us(e.WakeAt),
+        AtUs = Us(e.At),
+    };
+
+    private static Rows.AttemptCrashed ToRow(InstanceEvent.AttemptCrashed e) => new()
+    {
+        Attempt = e.Attempt.Number,
+        Error = e.Error,
+        RetryCount = e.RetryCount,
+        CrashesInARow = e.CrashesInARow,
+        RetryAtUs = Us(e.RetryAt),
+        AtUs = Us(e.At),
+    };
 
     private static Rows.AttemptExited ToRow(InstanceEvent.AttemptExited e)
     {
