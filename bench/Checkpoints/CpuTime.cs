@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Runtara.Bench.Checkpoints;
 
-/// <summary>CPU time that a process and its descendants have used, dead ones included once they are waited for.</summary>
+/// <summary>
+/// CPU time that a process and its descendants have used, dead ones included once they are waited for.
+/// </summary>
 internal static class CpuTime
 {
     // USER_HZ, which /proc speaks in, is 100 on every Linux that .NET runs on.

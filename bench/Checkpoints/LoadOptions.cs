@@ -5,7 +5,9 @@ namespace Runtara.Bench.Checkpoints;
 /// <summary>The way in.</summary>
 internal enum DoorKind
 {
-    /// <summary>The daemon's QUIC port for workflows: one connection for each instance, one stream for each request.</summary>
+    /// <summary>
+    /// The daemon's QUIC port for workflows: one connection for each instance, one stream for each request.
+    /// </summary>
     Quic,
 
     /// <summary>Unix sockets as in a run directory: one for each instance, frames one after another.</summary>

@@ -8,26 +8,17 @@ var instances = new Option<int>("--instances")
     Description = "instances, each with one connection and one request under way",
     DefaultValueFactory = _ => 16,
 };
-var bytes = new Option<int>("--bytes")
-{
-    Description = "size of a checkpoint's state",
-    DefaultValueFactory = _ => 200,
-};
+var bytes = new Option<int>("--bytes") { Description = "size of a checkpoint's state", DefaultValueFactory = _ => 200 };
 var seconds = new Option<double>("--seconds") { Description = "measured time", DefaultValueFactory = _ => 10 };
 var warmUp = new Option<double>("--warmup") { Description = "seconds before it", DefaultValueFactory = _ => 3 };
 var server = new Option<string>("--server")
 {
-    Description = "the daemon's QUIC port for workflows",
-    DefaultValueFactory = _ => "127.0.0.1:8001",
+    Description = "the daemon's QUIC port for workflows", DefaultValueFactory = _ => "127.0.0.1:8001",
 };
-var sockets = new Option<string>("--sockets")
-{
-    Description = "directory of <instance id>.sock",
-    DefaultValueFactory = _ => ".",
-};
+var sockets = new Option<string>("--sockets") { Description = "directory of *.sock", DefaultValueFactory = _ => "." };
 var daemonPid = new Option<int>("--daemon-pid") { Description = "process whose CPU time is the daemon's" };
-var databasePid = new Option<int>("--database-pid") { Description = "postmaster; its children are counted too" };
-var row = new Option<bool>("--row") { Description = "print one row of a Markdown table" };
+var databasePid = new Option<int>("--database-pid") { Description = "postmaster; its children count too" };
+var row = new Option<bool>("--row") { Description = "print a row of a Markdown table" };
 var serve = new Option<bool>("--serve")
 {
     Description = "serve --instances sockets in --sockets on --database-url, until a signal",

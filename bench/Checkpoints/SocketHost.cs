@@ -46,10 +46,10 @@ internal sealed class SocketHost(string directory, string databaseUrl, int insta
             opened.Add(await door.OpenAsync(id, Tenant, Attempt.None, path, cancellation));
         }
         await Console.Out.WriteLineAsync($"ready: {instances} sockets in {directory}");
-        await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // The host takes the signals; its actors are stopped when this returns.
+        await host.WaitForShutdownAsync(cancellation);
         foreach (var socket in opened)
             await socket.DisposeAsync();
-        await host.StopAsync(CancellationToken.None);
     }
 
     private static IHost Build(Store store)

@@ -17,7 +17,9 @@ public sealed class InstanceGate(IActorRef region, EdgeOptions options, TimeProv
 
     private readonly SemaphoreSlim _places = new(options.CommandsMax);
 
-    /// <summary>Asks until there is an answer or the deadline has passed (<see cref="InstanceUnavailableException"/>).</summary>
+    /// <summary>
+    /// Asks until there is an answer or the deadline has passed (<see cref="InstanceUnavailableException"/>).
+    /// </summary>
     public async ValueTask<InstanceReply> AskAsync(InstanceCommand command, CancellationToken cancellation)
     {
         // An id that the rule refuses was never stored, and must not reach an actor that is no instance.

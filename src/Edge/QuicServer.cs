@@ -31,7 +31,9 @@ public abstract class QuicServer(QuicListener listener, string protocol, ILogger
     /// <summary>What is kept for each connection and given to each of its streams.</summary>
     protected virtual object? NewConnection() => null;
 
-    /// <summary>Serves one stream. The stream is closed by the caller: FIN when this returns, RESET when it throws.</summary>
+    /// <summary>
+    /// Serves one stream. The stream is closed by the caller: FIN when this returns, RESET when it throws.
+    /// </summary>
     protected abstract Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation);
 
     private async Task AcceptAsync()

@@ -16,7 +16,9 @@ using Runtara.Runner;
 
 namespace Runtara.Daemon;
 
-/// <summary>Puts the daemon together: store, actors, doors, health. One composition, alone or in a cluster (D10).</summary>
+/// <summary>
+/// Puts the daemon together: store, actors, doors, health. One composition, alone or in a cluster (D10).
+/// </summary>
 internal static class DaemonHost
 {
     /// <summary>Runs until a signal or <paramref name="cancellation"/>; returns the exit code.</summary>

@@ -29,7 +29,9 @@ internal sealed class Doors(
     /// <summary>Whether requests are served.</summary>
     public bool AreOpen { get; private set; }
 
-    /// <summary>The sockets in run directories; made before the doors open, because the runner may start first.</summary>
+    /// <summary>
+    /// The sockets in run directories; made before the doors open, because the runner may start first.
+    /// </summary>
     public IInstanceDoor OfRunDirectories(IActorRef instances) =>
         new UnixDoor(Requests(Gate(instances)), options.Edge, time, logs.CreateLogger<UnixDoor>());
 

@@ -48,20 +48,26 @@ public readonly record struct ImageDeletion(bool Found, int InUseBy)
 /// <summary>The images that all nodes share: registrations in the catalog, bytes content-addressed (D8).</summary>
 public interface IImageStore
 {
-    /// <summary>Begins an upload. Nothing of it is visible, and disposing it leaves nothing, until it is committed.</summary>
+    /// <summary>
+    /// Begins an upload. Nothing of it is visible, and disposing it leaves nothing, until it is committed.
+    /// </summary>
     ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation);
 
     /// <summary>The image with this id, of any tenant; null when there is none.</summary>
     ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation);
 
-    /// <summary>Newest first, then by id; <paramref name="tenant"/> null means all. The count is of all that match.</summary>
+    /// <summary>
+    /// Newest first, then by id; <paramref name="tenant"/> null means all. The count is of all that match.
+    /// </summary>
     ValueTask<(IReadOnlyList<Image> Images, int TotalCount)> ListAsync(
         TenantId? tenant, int limit, int offset, CancellationToken cancellation);
 
     /// <summary>Deletes an image of this tenant unless a non-terminal instance uses it.</summary>
     ValueTask<ImageDeletion> DeleteAsync(ImageId id, TenantId tenant, CancellationToken cancellation);
 
-    /// <summary>The bytes with this SHA-256, forward only. Throws <see cref="FileNotFoundException"/> when missing.</summary>
+    /// <summary>
+    /// The bytes with this SHA-256, forward only. Throws <see cref="FileNotFoundException"/> when missing.
+    /// </summary>
     ValueTask<Stream> OpenBlobAsync(string sha256, CancellationToken cancellation);
 }
 

@@ -42,7 +42,9 @@ public static class IdentifierRule
     /// <summary>Says what is wrong with an id, naming the field and the rule; null when nothing is.</summary>
     public static string? Check(string field, string value) => Check(field, value, "");
 
-    /// <summary>As <see cref="Check(string,string)"/> for image names, which may also have <c>/ @ +</c> and space.</summary>
+    /// <summary>
+    /// As <see cref="Check(string,string)"/> for image names, which may also have <c>/ @ +</c> and space.
+    /// </summary>
     public static string? CheckImageName(string field, string value) => Check(field, value, "/@+ ");
 
     private static string? Check(string field, string value, string alsoAllowed)

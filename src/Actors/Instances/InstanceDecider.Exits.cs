@@ -12,7 +12,9 @@ public sealed partial class InstanceDecider
         c.Attempt, c.Report.ExitCode, c.Report.Signal, c.Report.OutOfMemory, c.Report.StderrTail,
         c.Report.MemoryPeakBytes, c.Report.CpuMicroseconds, now);
 
-    /// <summary>The result rule: an order to stop, then output.json, then the exit code (semantics, row "Result").</summary>
+    /// <summary>
+    /// The result rule: an order to stop, then output.json, then the exit code (semantics, row "Result").
+    /// </summary>
     private InstanceEvent AfterExit(Live s, ProcessExited c, DateTimeOffset now)
     {
         var reported = c.Report.Output is { } output ? FromOutput(s, output, now) : null;

@@ -90,14 +90,18 @@ public abstract record InstanceEvent(DateTimeOffset At)
     /// <summary>A durable sleep got its wake time, once and for all.</summary>
     public sealed record SleepScheduled(string CheckpointId, DateTimeOffset WakeAt, DateTimeOffset At) : InstanceEvent(At);
 
-    /// <summary>The attempt's container is given up for a sleep; the instance is suspended until <paramref name="WakeAt"/>.</summary>
+    /// <summary>
+    /// The attempt's container is given up for a sleep; the instance is suspended until <paramref name="WakeAt"/>.
+    /// </summary>
     public sealed record Hibernated(Attempt Attempt, string CheckpointId, DateTimeOffset WakeAt, DateTimeOffset At)
         : InstanceEvent(At);
 
     /// <summary>The workflow reported <c>suspended</c>; shown as an event of that type.</summary>
     public sealed record Paused(Attempt Attempt, DateTimeOffset At) : InstanceEvent(At);
 
-    /// <summary>A suspended instance goes on: its wake time came, or (<paramref name="Early"/>) a caller resumed it.</summary>
+    /// <summary>
+    /// A suspended instance goes on: its wake time came, or (<paramref name="Early"/>) a caller resumed it.
+    /// </summary>
     public sealed record Woken(bool Early, DateTimeOffset At) : InstanceEvent(At);
 
     /// <summary>
@@ -116,7 +120,9 @@ public abstract record InstanceEvent(DateTimeOffset At)
         Attempt Attempt, string Error, int RetryCount, int CrashesInARow, DateTimeOffset RetryAt, DateTimeOffset At)
         : InstanceEvent(At);
 
-    /// <summary>The attempt is gone through no fault of its own (its daemon ended); the next one costs nothing.</summary>
+    /// <summary>
+    /// The attempt is gone through no fault of its own (its daemon ended); the next one costs nothing.
+    /// </summary>
     public sealed record AttemptLost(Attempt Attempt, string Reason, DateTimeOffset At) : InstanceEvent(At);
 
     /// <summary>The live attempt was told to stop; what follows its exit depends on the reason.</summary>
@@ -136,7 +142,9 @@ public abstract record InstanceEvent(DateTimeOffset At)
     /// <summary>The instance was cancelled.</summary>
     public sealed record Cancelled(string? Reason, DateTimeOffset At) : InstanceEvent(At);
 
-    /// <summary>An event of type <c>custom</c> for the event list; <paramref name="ReportedAt"/> is the client's time.</summary>
+    /// <summary>
+    /// An event of type <c>custom</c> for the event list; <paramref name="ReportedAt"/> is the client's time.
+    /// </summary>
     public sealed record CustomReported(
         string? Subtype, string? CheckpointId, DateTimeOffset ReportedAt, DateTimeOffset At) : InstanceEvent(At)
     {

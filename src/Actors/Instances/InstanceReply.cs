@@ -53,7 +53,9 @@ public abstract record InstanceReply
     public sealed record LastHeard(DateTimeOffset? HeartbeatAt) : InstanceReply;
 }
 
-/// <summary>What <see cref="InstanceDecider.Decide"/> found: nothing has happened until the events are durable.</summary>
+/// <summary>
+/// What <see cref="InstanceDecider.Decide"/> found: nothing has happened until the events are durable.
+/// </summary>
 /// <param name="Reply">For the sender; null when nobody asked.</param>
 /// <param name="Events">To be persisted together, in this order.</param>
 /// <param name="Effects">To be performed after that, each harmless when repeated.</param>

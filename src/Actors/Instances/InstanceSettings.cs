@@ -18,7 +18,9 @@ public sealed record InstanceSettings
     /// <summary>A sleep with more than this remaining gives up its container. Default 10 s.</summary>
     public TimeSpan HibernateAfter { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>How long a sleeping attempt must have asked for nothing else before it is given up. Default 2 s.</summary>
+    /// <summary>
+    /// How long a sleeping attempt must have asked for nothing else before it is given up. Default 2 s.
+    /// </summary>
     public TimeSpan HibernateIdle { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>From SIGTERM to SIGKILL after a timeout. Default 5 s.</summary>

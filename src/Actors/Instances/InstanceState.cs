@@ -154,7 +154,9 @@ public abstract record InstanceState
         public override InstanceStatus Status => Outcome;
     }
 
-    /// <summary>The state after an event. Throws on an event that cannot happen here: the journal would be wrong.</summary>
+    /// <summary>
+    /// The state after an event. Throws on an event that cannot happen here: the journal would be wrong.
+    /// </summary>
     public InstanceState Apply(InstanceEvent happened) => (this, happened) switch
     {
         (Absent, InstanceEvent.Started e) => new Pending(FactsOf(e), e.At),

@@ -5,10 +5,14 @@ namespace Runtara.Actors.Wakes;
 /// <summary>A sleeping instance and when it is to be woken.</summary>
 public readonly record struct DueInstance(InstanceId Instance, DateTimeOffset WakeAt);
 
-/// <summary>What a shard's waker asks the catalog; answered from the rows that the journal's transactions write.</summary>
+/// <summary>
+/// What a shard's waker asks the catalog; answered from the rows that the journal's transactions write.
+/// </summary>
 public interface IWakeCatalog
 {
-    /// <summary>Suspended instances of the shard with a wake time before <paramref name="before"/>, earliest first.</summary>
+    /// <summary>
+    /// Suspended instances of the shard with a wake time before <paramref name="before"/>, earliest first.
+    /// </summary>
     ValueTask<IReadOnlyList<DueInstance>> ReadDueAsync(
         int shard, DateTimeOffset before, int limit, CancellationToken cancellation);
 

@@ -21,7 +21,9 @@ public sealed record WakeSettings
     /// <summary>How often the catalog is asked. Default 5 s.</summary>
     public TimeSpan ScanInterval { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How far ahead it is asked; more than the interval, so that no wake falls between. Default 10 s.</summary>
+    /// <summary>
+    /// How far ahead it is asked; more than the interval, so that no wake falls between. Default 10 s.
+    /// </summary>
     public TimeSpan Horizon { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How many due instances one query reads. Default 10,000.</summary>

@@ -16,7 +16,9 @@ internal abstract class Setting(string key, string? variable, string help)
     /// <summary>What it means, with its unit.</summary>
     public string Help { get; } = help;
 
-    /// <summary>Reads it from the configuration into the options. Throws <see cref="ConfigurationException"/>.</summary>
+    /// <summary>
+    /// Reads it from the configuration into the options. Throws <see cref="ConfigurationException"/>.
+    /// </summary>
     public abstract void Apply(Config runtara, DaemonOptions options);
 
     /// <summary>The effective value, as it would be written in HOCON.</summary>
@@ -99,7 +101,9 @@ internal static class SettingTypes
         "an address such as 127.0.0.1:8002 or [::1]:8002",
         (c, k) => ParseEndPoint(c.GetString(k)), v => Quote(v.ToString()), Quote);
 
-    /// <summary>As <see cref="EndPoint"/>; its variable is a port, and the address stays what it is by default.</summary>
+    /// <summary>
+    /// As <see cref="EndPoint"/>; its variable is a port, and the address stays what it is by default.
+    /// </summary>
     public static readonly SettingType<IPEndPoint> Port = EndPoint with { FromVariable = v => Quote("127.0.0.1:" + v.Trim()) };
 
     public static readonly SettingType<IReadOnlyList<string>> List = new(
