@@ -32,18 +32,10 @@ var root = new RootCommand("Saves checkpoints as fast as they are acknowledged, 
 {
     door, instances, bytes, seconds, warmUp, server, sockets, daemonPid, databasePid, row, serve, databaseUrl,
 };
-root.SetAction(async (parsed, cancellation) =>
+root.SetAction((parsed, cancellation) =>
 {
     var directory = Path.GetFullPath(parsed.GetValue(sockets)!);
-    if (parsed.GetValue(serve))
-    {
-        var url = parsed.GetValue(databaseUrl)!;
-        await new SocketHost(
-            directory, url.Length > 0 ? url : "sqlite:" + Path.Combine(directory, "bench.db"),
-            parsed.GetValue(instances)).RunAsync(cancellation);
-        return;
-    }
-    var result = await new Load(new LoadOptions
+    var load = new LoadOptions
     {
         Door = parsed.GetValue(door),
         Instances = parsed.GetValue(instances),
@@ -54,7 +46,24 @@ root.SetAction(async (parsed, cancellation) =>
         Sockets = directory,
         DaemonPid = parsed.GetValue(daemonPid),
         DatabasePid = parsed.GetValue(databasePid),
-    }).RunAsync();
-    await Console.Out.WriteLineAsync(parsed.GetValue(row) ? result.ToRow() : result.ToText());
+    };
+    return parsed.GetValue(serve)
+        ? Work.ServeAsync(load, parsed.GetValue(databaseUrl)!, cancellation)
+        : Work.MeasureAsync(load, parsed.GetValue(row));
 });
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+
+internal static class Work
+{
+    public static Task ServeAsync(LoadOptions load, string databaseUrl, CancellationToken cancellation)
+    {
+        var url = databaseUrl.Length > 0 ? databaseUrl : "sqlite:" + Path.Combine(load.Sockets, "bench.db");
+        return new SocketHost(load.Sockets, url, load.Instances).RunAsync(cancellation);
+    }
+
+    public static async Task MeasureAsync(LoadOptions load, bool asRow)
+    {
+        var result = await new Load(load).RunAsync();
+        await Console.Out.WriteLineAsync(asRow ? result.ToRow() : result.ToText());
+    }
+}

@@ -95,7 +95,9 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
     {
         switch (message)
         {
-            case RunnerCommand.RequestSlot m: Send(_slots.Request(new SlotKey(m.Instance, m.Attempt), m.Tenant, Now)); break;
+            case RunnerCommand.RequestSlot m:
+                Send(_slots.Request(new SlotKey(m.Instance, m.Attempt), m.Tenant, Now));
+                break;
             case RunnerCommand.ReleaseSlot m: Send(_slots.Release(new SlotKey(m.Instance, m.Attempt), Now)); break;
             case RunnerCommand.Launch m: OnLaunch(m); break;
             case RunnerCommand.Stop m: OnStop(m); break;

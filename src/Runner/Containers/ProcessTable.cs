@@ -4,7 +4,7 @@ using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Containers;
 
-/// <summary>A process as <c>/proc</c> shows it. The start time tells it from a later one with the same number.</summary>
+/// <summary>A process of <c>/proc</c>. The start time tells it from a later one with the same number.</summary>
 internal readonly record struct ProcessEntry(int Id, int Parent, char State, ulong StartTime, string Name)
 {
     /// <summary>Whether it runs no more; a zombie has ended and waits for its parent only.</summary>

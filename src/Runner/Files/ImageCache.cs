@@ -134,7 +134,8 @@ internal sealed class ImageCache(string directory, IImageStore images, ILogger l
         if (Libc.Stat(file, "", Libc.StatEmptyPath, Libc.StatBasic, out var s) != 0 || !s.IsRegularFile)
             throw new IOException($"{path} is not a regular file");
         return string.Create(CultureInfo.InvariantCulture,
-            $"{s.Inode} {s.Size} {s.ModifiedSeconds}.{s.ModifiedNanoseconds} {s.ChangedSeconds}.{s.ChangedNanoseconds}");
+            $"{s.Inode} {s.Size} {s.ModifiedSeconds}.{s.ModifiedNanoseconds} "
+            + $"{s.ChangedSeconds}.{s.ChangedNanoseconds}");
     }
 
     private static void Discard(string path)

@@ -39,5 +39,6 @@ internal static class PathNames
             : name.Length == 0 ? "~" : $"{name.ToString(0, 150)}~{Sha256(id)}";
     }
 
-    private static string Sha256(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+    private static string Sha256(string text) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 }

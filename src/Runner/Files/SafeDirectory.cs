@@ -110,7 +110,8 @@ internal sealed class SafeDirectory : IDisposable
 
     // The magic link names the open directory itself, whatever happens to its path meanwhile.
     private IEnumerable<string> Names() =>
-        Directory.GetFileSystemEntries($"/proc/self/fd/{_handle.DangerousGetHandle()}").Select(p => Path.GetFileName(p)!);
+        Directory.GetFileSystemEntries($"/proc/self/fd/{_handle.DangerousGetHandle()}")
+            .Select(p => Path.GetFileName(p)!);
 
     private static string LastError() => Libc.Describe(Marshal.GetLastPInvokeError());
 }

@@ -36,7 +36,8 @@ internal sealed unsafe class ChildProcess
     /// Starts <paramref name="file"/>, looked up in <c>PATH</c>, with nothing to read, standard output discarded, no
     /// other open file and default signal handling. Null when there is no such program.
     /// </summary>
-    internal static ChildProcess? Start(string file, IReadOnlyList<string> arguments, Action<ReadOnlySpan<byte>> onStderr)
+    internal static ChildProcess? Start(
+        string file, IReadOnlyList<string> arguments, Action<ReadOnlySpan<byte>> onStderr)
     {
         var ends = stackalloc int[2];
         if (Libc.Pipe(ends, Libc.OpenCloseOnExec) != 0)
