@@ -8,7 +8,9 @@ return await Workflow.RunAsync<Order, Receipt>(
         var work = new Work(workflow, order);
         var payment = await work.StepAsync("charge");
         await work.StepAsync("reserve");
+        work.Note("asks to sleep until", "settled");
         await workflow.Sleep("settle", TimeSpan.FromSeconds(order.WaitSeconds));
+        work.Note("is awake:", "settled");
         var parcel = await work.StepAsync("ship");
         await workflow.Progress("shipped", parcel, Json.Default.String);
         return new Receipt(order.OrderId, payment, parcel);
@@ -44,7 +46,7 @@ namespace OrderWorkflow
             return $"{step}-{order.OrderId}";
         }
 
-        private void Note(string what, string step)
+        internal void Note(string what, string step)
         {
             var line = $"{TimeProvider.System.GetUtcNow():O} attempt {workflow.Attempt}: {what} {step}";
             Console.WriteLine($"{order.OrderId}: {line}");

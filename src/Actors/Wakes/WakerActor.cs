@@ -26,13 +26,20 @@ public sealed record WakeSettings
     /// </summary>
     public TimeSpan Horizon { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// How often pending and running instances are called into memory again, should one have stopped there (a write
+    /// that failed takes its actor with it). Default 30 s.
+    /// </summary>
+    public TimeSpan EnsureInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>How many due instances one query reads. Default 10,000.</summary>
     public int ScanLimit { get; init; } = 10_000;
 }
 
 /// <summary>
 /// Wakes the sleepers of one shard (D5). It lives in the same region as they do, under an id that no instance can
-/// have. At its start it also calls into memory what must live there: that is the whole of recovery after a crash.
+/// have. At its start and now and then it also calls into memory what must live there: that is the whole of recovery
+/// after a crash, of this process or of a single actor.
 /// A wake is a message; the state machine makes a second one harmless.
 /// </summary>
 public sealed class WakerActor : UntypedActor, IWithTimers
@@ -74,6 +81,7 @@ public sealed class WakerActor : UntypedActor, IWithTimers
         ReadLive();
         Scan();
         Timers.StartPeriodicTimer(nameof(ScanNow), ScanNow.Instance, _settings.ScanInterval);
+        Timers.StartPeriodicTimer(nameof(ReadLiveNow), ReadLiveNow.Instance, _settings.EnsureInterval);
     }
 
     /// <inheritdoc />

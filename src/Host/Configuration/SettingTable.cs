@@ -80,6 +80,8 @@ internal static class SettingTable
             o => o.Wakes.ScanInterval, (o, v) => o.Wakes = o.Wakes with { ScanInterval = v }),
         Of("wakes.horizon", null, "how far ahead it is asked", Duration,
             o => o.Wakes.Horizon, (o, v) => o.Wakes = o.Wakes with { Horizon = v }),
+        Of("wakes.ensure-interval", null, "how often live instances are called into memory again", Duration,
+            o => o.Wakes.EnsureInterval, (o, v) => o.Wakes = o.Wakes with { EnsureInterval = v }),
     ];
 
     private static IEnumerable<Setting> Edge =>
