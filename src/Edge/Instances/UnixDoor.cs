@@ -72,6 +72,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         await using var stream = new NetworkStream(socket);
         var input = PipeReader.Create(stream);
         var output = PipeWriter.Create(stream);
+        Exception? cause = null;
         try
         {
             while (await ServeOneAsync(input, output, origin, cancellation))
@@ -81,13 +82,16 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
         {
             log.StreamBroke("socket", e.Message);
+            cause = e;
         }
         catch (Exception e)
         {
             log.RequestFailed(e, "socket");
+            cause = e;
         }
         await input.CompleteAsync();
-        await output.CompleteAsync();
+        // Told of an error the writer drops what it holds; it would write to the broken connection otherwise, and throw.
+        await output.CompleteAsync(cause);
     }
 
     private async ValueTask<bool> ServeOneAsync(
@@ -144,8 +148,14 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
 
         private async Task ServeAndLeaveAsync(Socket accepted)
         {
-            await _door.ServeAsync(accepted, _origin, _closing.Token);
-            _places.Release();
+            try
+            {
+                await _door.ServeAsync(accepted, _origin, _closing.Token);
+            }
+            finally
+            {
+                _places.Release();
+            }
         }
 
         public async ValueTask DisposeAsync()

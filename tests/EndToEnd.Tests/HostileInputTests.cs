@@ -1,0 +1,150 @@
+using System.Diagnostics;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Google.Protobuf;
+using Runtara.EndToEnd.Tests.Harness;
+using Runtara.EndToEnd.Tests.Hostile;
+using Runtara.Protocol;
+using Runtara.Protocol.Environments;
+using Xunit.Abstractions;
+using Ins = Runtara.Protocol.Instances;
+
+namespace Runtara.EndToEnd.Tests;
+
+/// <summary>
+/// Ten thousand malformed inputs to each edge: the daemon stays up, answers a health request within a second all the
+/// time, and its memory comes back to within 10 % of what it was.
+/// </summary>
+[Collection(DaemonCollection.Name)]
+public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper output)
+{
+    // The warm-up is a storm too: a daemon that has just started grows by a seventh while its code is compiled again
+    // and its heaps find their size, which says nothing about what the inputs leave behind.
+    private const int Inputs = 10_000, WarmUpInputs = 10_000;
+    private const string Tenant = "acme", Idler = "idler";
+    private const double GrowthMax = 1.10;
+    private static readonly TimeSpan HealthWithin = TimeSpan.FromSeconds(1), Minute = TimeSpan.FromMinutes(1);
+
+    private readonly int _seed = Environment.TickCount;
+
+    [Fact]
+    public async Task The_environment_port_survives_ten_thousand_malformed_inputs()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync();
+        await SurviveAsync(daemon, daemon.Environment, ValidFrames.Environment, ValidFrames.Environment[0]);
+    }
+
+    [Fact]
+    public async Task The_instance_port_survives_ten_thousand_malformed_inputs()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync();
+        var frames = ValidFrames.Instance("nobody");
+        await SurviveAsync(daemon, daemon.Instance, frames, frames[^3]);
+    }
+
+    [Fact]
+    public async Task The_socket_of_an_attempt_survives_ten_thousand_malformed_inputs()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync();
+        await StartIdlerAsync(daemon);
+        using var door = new ShortPath(daemon.RunDirectory(Tenant, Idler));
+        var path = Path.Combine(door.Path, "runtara.sock");
+        await Eventually.IsAsync(() => Task.FromResult(File.Exists(path)), e => e, Minute, "the socket is there");
+        var storm = new Storm(
+            _seed, () => new SocketAttacker(path), [.. ValidFrames.Instance(Idler), .. ValidFrames.Instance("nobody")]);
+        await SurviveAsync(daemon, storm);
+        Assert.True(
+            (await PollAsync(path)).ResponseCase == Ins.RpcResponse.ResponseOneofCase.PollSignals,
+            $"seed {_seed}: the socket no longer answers");
+        var status = await daemon.Client.StatusAsync(Idler);
+        Assert.True(status.Status == InstanceStatus.StatusRunning, $"seed {_seed}: the instance is {status}");
+    }
+
+    private async Task SurviveAsync(
+        DaemonProcess daemon, IPEndPoint port, IReadOnlyList<byte[]> validFrames, byte[] answeredFrame)
+    {
+        await using var datagrams = await DatagramAttacker.CaptureAsync(port, answeredFrame);
+        await SurviveAsync(daemon, new Storm(_seed, () => new QuicAttacker(port), validFrames, datagrams));
+        var answer = await datagrams.CallAsync(answeredFrame);
+        Assert.True(answer > 0, $"seed {_seed}: the client whose packets were copied is not answered");
+    }
+
+    private async Task SurviveAsync(DaemonProcess daemon, Storm storm)
+    {
+        var log = daemon.Log.Length;
+        try
+        {
+            await using var health = new HealthWatch(daemon.Environment);
+            await storm.RunAsync(WarmUpInputs);
+            var before = await ResidentMemory.SettledAsync(daemon);
+            var clock = Stopwatch.StartNew();
+            await storm.RunAsync(Inputs);
+            var took = clock.Elapsed;
+            var peak = daemon.MemoryBytes;
+            var after = await Eventually.IsAsync(
+                () => ResidentMemory.SettledAsync(daemon), settled => settled <= before * GrowthMax, Minute,
+                $"the memory is back at {Megabytes(before)} or 10 % more");
+            await health.StopAsync();
+            output.WriteLine(
+                $"seed {_seed}: {Inputs} inputs in {took.TotalSeconds:0.0} s; {health.Answers} health answers, the worst "
+                + $"after {health.Worst.TotalMilliseconds:0} ms; memory {Megabytes(before)}, {Megabytes(peak)} at the "
+                + $"end of the storm, {Megabytes(after)} {(clock.Elapsed - took).TotalSeconds:0.0} s later");
+            Assert.True(daemon.IsRunning, "the daemon ended");
+            Assert.True(health.Worst <= HealthWithin, $"a health answer took {health.Worst.TotalMilliseconds:0} ms");
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException($"seed {_seed}: {e.Message}; what the daemon said:\n{daemon.Log[log..]}", e);
+        }
+    }
+
+    private async Task StartIdlerAsync(DaemonProcess daemon)
+    {
+        var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
+        var started = await daemon.Client.CallAsync(new RpcRequest
+        {
+            StartInstance = new()
+            {
+                TenantId = Tenant,
+                ImageId = image,
+                InstanceId = Idler,
+                TimeoutSeconds = 3600,
+                Input = ByteString.CopyFromUtf8("""{"mode":"idle","seconds":600,"steps":0}"""),
+            },
+        });
+        Assert.True(started.StartInstance.Success, started.StartInstance.Error);
+        await Eventually.IsAsync(
+            () => daemon.Client.StatusAsync(Idler), s => s.Status == InstanceStatus.StatusRunning, Minute, "it runs");
+    }
+
+    private static async Task<Ins.RpcResponse> PollAsync(string path)
+    {
+        using var patience = new CancellationTokenSource(Minute);
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), patience.Token);
+        var request = new Ins.RpcRequest { PollSignals = new() { InstanceId = Idler } };
+        await socket.SendAsync(ValidFrames.Frame(request), patience.Token);
+        await using var stream = new NetworkStream(socket);
+        var read = await FrameReader.ReadAsync(
+            PipeReader.Create(stream), Ins.RpcResponse.Parser, FrameLimits.Default, TimeProvider.System, patience.Token);
+        return read.Message ?? throw new IOException($"{read.Outcome} {read.Detail}");
+    }
+
+    private static string Megabytes(long bytes) => $"{bytes / 1048576.0:0.0} MiB";
+
+    /// <summary>A link to a directory from a place whose path fits into a socket address.</summary>
+    private sealed class ShortPath : IDisposable
+    {
+        private readonly string _directory = Directory.CreateTempSubdirectory("e2e-").FullName;
+
+        public ShortPath(string target) => Directory.CreateSymbolicLink(Path, target);
+
+        public string Path => System.IO.Path.Combine(_directory, "run");
+
+        public void Dispose() => Directory.Delete(_directory, recursive: true);
+    }
+}
