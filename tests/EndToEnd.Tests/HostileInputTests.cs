@@ -28,6 +28,9 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
 
     private readonly int _seed = Environment.TickCount;
 
+    // The attackers seldom wait: without threads to spare the health watch would measure its own process.
+    static HostileInputTests() => ThreadPool.SetMinThreads(32, 32);
+
     [Fact]
     public async Task The_environment_port_survives_ten_thousand_malformed_inputs()
     {
@@ -90,15 +93,16 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
                 $"the memory is back at {Megabytes(before)} or 10 % more");
             await health.StopAsync();
             output.WriteLine(
-                $"seed {_seed}: {Inputs} inputs in {took.TotalSeconds:0.0} s; {health.Answers} health answers, the worst "
-                + $"after {health.Worst.TotalMilliseconds:0} ms; memory {Megabytes(before)}, {Megabytes(peak)} at the "
-                + $"end of the storm, {Megabytes(after)} {(clock.Elapsed - took).TotalSeconds:0.0} s later");
+                $"seed {_seed}: {Inputs} inputs in {took.TotalSeconds:0.0} s; {health.Answers} health answers, the "
+                + $"worst after {health.Worst.TotalMilliseconds:0} ms; memory {Megabytes(before)}, {Megabytes(peak)} "
+                + $"at the end of the storm, {Megabytes(after)} {(clock.Elapsed - took).TotalSeconds:0.0} s later");
             Assert.True(daemon.IsRunning, "the daemon ended");
             Assert.True(health.Worst <= HealthWithin, $"a health answer took {health.Worst.TotalMilliseconds:0} ms");
         }
         catch (Exception e)
         {
-            throw new InvalidOperationException($"seed {_seed}: {e.Message}; what the daemon said:\n{daemon.Log[log..]}", e);
+            throw new InvalidOperationException(
+                $"seed {_seed}: {e.Message}; what the daemon said:\n{daemon.Log[log..]}", e);
         }
     }
 
@@ -130,7 +134,8 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
         await socket.SendAsync(ValidFrames.Frame(request), patience.Token);
         await using var stream = new NetworkStream(socket);
         var read = await FrameReader.ReadAsync(
-            PipeReader.Create(stream), Ins.RpcResponse.Parser, FrameLimits.Default, TimeProvider.System, patience.Token);
+            PipeReader.Create(stream), Ins.RpcResponse.Parser, FrameLimits.Default, TimeProvider.System,
+            patience.Token);
         return read.Message ?? throw new IOException($"{read.Outcome} {read.Detail}");
     }
 

@@ -90,7 +90,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
             cause = e;
         }
         await input.CompleteAsync();
-        // Told of an error the writer drops what it holds; it would write to the broken connection otherwise, and throw.
+        // Told of an error the writer drops what it holds; else it would write to the broken connection, and throw.
         await output.CompleteAsync(cause);
     }
 

@@ -5,7 +5,7 @@ using Runtara.Protocol.Environments;
 
 namespace Runtara.EndToEnd.Tests.Hostile;
 
-/// <summary>Asks a daemon for its health, on a connection of its own, until it is stopped; knows the worst answer.</summary>
+/// <summary>Asks a daemon for its health, on its own connection, until stopped; knows the worst answer.</summary>
 internal sealed class HealthWatch : IAsyncDisposable
 {
     private readonly EnvironmentClient _client;

@@ -6,7 +6,7 @@ using Ins = Runtara.Protocol.Instances;
 
 namespace Runtara.EndToEnd.Tests.Hostile;
 
-/// <summary>What the attackers spoil: one request of every sort, none of which may end the instance it is about.</summary>
+/// <summary>What the attackers spoil: one request of every sort, none of which may end its instance.</summary>
 internal static class ValidFrames
 {
     private static readonly ByteString Bytes = ByteString.CopyFromUtf8(new string('x', 300));
