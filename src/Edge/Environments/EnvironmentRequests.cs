@@ -219,10 +219,10 @@ public sealed class EnvironmentRequests(
                 Limit = Paging.Limit(r.Limit, options.PageMax),
                 Offset = Paging.Offset(r.Offset),
                 Image = r is { HasImageId: true, ImageId.Length: > 0 } ? new ImageId(r.ImageId) : null,
-                CreatedAfter = r.HasCreatedAfterMs ? Timestamps.FromUnixMs(r.CreatedAfterMs) : null,
-                CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.FromUnixMs(r.CreatedBeforeMs) : null,
-                FinishedAfter = r.HasFinishedAfterMs ? Timestamps.FromUnixMs(r.FinishedAfterMs) : null,
-                FinishedBefore = r.HasFinishedBeforeMs ? Timestamps.FromUnixMs(r.FinishedBeforeMs) : null,
+                CreatedAfter = r.HasCreatedAfterMs ? Timestamps.NearestOfUnixMs(r.CreatedAfterMs) : null,
+                CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.NearestOfUnixMs(r.CreatedBeforeMs) : null,
+                FinishedAfter = r.HasFinishedAfterMs ? Timestamps.NearestOfUnixMs(r.FinishedAfterMs) : null,
+                FinishedBefore = r.HasFinishedBeforeMs ? Timestamps.NearestOfUnixMs(r.FinishedBeforeMs) : null,
                 Order = r.OrderBy switch
                 {
                     "created_at_asc" => InstanceOrder.CreatedAtAscending,

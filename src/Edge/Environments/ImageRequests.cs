@@ -15,7 +15,9 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     /// <summary>Registers an image that came in one frame.</summary>
     public async ValueTask<Wire.RpcResponse> RegisterAsync(Wire.RegisterImageRequest r, CancellationToken cancellation)
     {
-        var wrong = Check(r.TenantId, r.Name) ?? (r.Binary.IsEmpty ? "binary is required" : null);
+        var wrong = Check(r.TenantId, r.Name)
+            ?? (r.Binary.IsEmpty ? "binary is required" : null)
+            ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null);
         if (wrong is not null)
             return Registered(wrong);
         await using var upload = await images.BeginUploadAsync(cancellation);
@@ -167,9 +169,9 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
 /// <summary>The rules of pages (semantics, row "Lists").</summary>
 internal static class Paging
 {
-    private const int Default = 100;
+    private const uint Default = 100;
 
-    public static int Limit(uint asked, int max) => asked == 0 ? Default : (int)Math.Min(asked, (uint)max);
+    public static int Limit(uint asked, int max) => (int)Math.Min(asked == 0 ? Default : asked, (uint)max);
 
     public static int Offset(uint asked) => (int)Math.Min(asked, int.MaxValue);
 }

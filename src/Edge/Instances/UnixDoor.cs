@@ -25,31 +25,35 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         InstanceId instance, TenantId tenant, Attempt attempt, string socketPath, CancellationToken cancellation)
     {
         File.Delete(socketPath);
-        var socket = Bind(socketPath);
+        var (socket, directory) = Bind(socketPath);
         // The workflow may run as any user of its own; the directory above is what keeps others out.
         File.SetUnixFileMode(
             socketPath,
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite
             | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
-        var opened = new OpenDoor(this, socket, socketPath, new WorkflowOrigin.Socket(instance, attempt), instance);
+        var opened = new OpenDoor(
+            this, socket, directory, socketPath, new WorkflowOrigin.Socket(instance, attempt), instance);
         return ValueTask.FromResult<IAsyncDisposable>(opened);
     }
 
     // A socket address holds 107 bytes and a run directory's path may be longer: bind below /proc/self/fd instead.
-    private static Socket Bind(string socketPath)
+    // The directory stays open as long as the socket, which deletes the path it was bound to when it is disposed: the
+    // number must not have become another run directory by then.
+    private static (Socket Socket, SafeFileHandle Directory) Bind(string socketPath)
     {
+        var directory = OpenDirectory(Path.GetDirectoryName(socketPath)!);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            using var directory = OpenDirectory(Path.GetDirectoryName(socketPath)!);
             var shortPath = $"/proc/self/fd/{directory.DangerousGetHandle()}/{Path.GetFileName(socketPath)}";
             socket.Bind(new UnixDomainSocketEndPoint(shortPath));
             socket.Listen(ConnectionsMax);
-            return socket;
+            return (socket, directory);
         }
         catch
         {
             socket.Dispose();
+            directory.Dispose();
             throw;
         }
     }
@@ -113,6 +117,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
     {
         private readonly UnixDoor _door;
         private readonly Socket _socket;
+        private readonly SafeFileHandle _directory;
         private readonly string _path;
         private readonly WorkflowOrigin _origin;
         private readonly string _instance;
@@ -120,9 +125,12 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         private readonly SemaphoreSlim _places = new(ConnectionsMax);
         private readonly Task _accepting;
 
-        public OpenDoor(UnixDoor door, Socket socket, string path, WorkflowOrigin origin, InstanceId instance)
+        public OpenDoor(
+            UnixDoor door, Socket socket, SafeFileHandle directory, string path, WorkflowOrigin origin,
+            InstanceId instance)
         {
-            (_door, _socket, _path, _origin, _instance) = (door, socket, path, origin, instance.Value);
+            (_door, _socket, _directory, _path) = (door, socket, directory, path);
+            (_origin, _instance) = (origin, instance.Value);
             _accepting = AcceptAsync();
         }
 
@@ -163,6 +171,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
             await _closing.CancelAsync();
             await _accepting;
             _socket.Dispose();
+            _directory.Dispose();
             File.Delete(_path);
         }
     }

@@ -53,6 +53,12 @@ internal sealed partial class StreamOutput(QuicStream stream) : PipeWriter, IVal
         {
             if (_stopped)
                 return;
+            // Advancing by nothing needs no memory: Protobuf does so before it asks for any.
+            if (bytes == 0)
+            {
+                _lent = false;
+                return;
+            }
             if (!_lent || bytes > _tail!.Free)
                 throw new InvalidOperationException("Cannot advance past the memory that was handed out.");
             _lent = false;

@@ -1,0 +1,201 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Runtara.Edge.Tests.Harness;
+using Runtara.Protocol;
+using Runtara.Protocol.Environments;
+
+namespace Runtara.Edge.Tests.Environments;
+
+[Collection(EdgeCollection.Name)]
+public sealed class ImageTests(EdgeHost edge)
+{
+    private async Task<RpcResponse> CallAsync(RpcRequest request, ReadOnlyMemory<byte> after = default) =>
+        (await edge.Environment.CallAsync(request, after))!;
+
+    private async Task<RegisterImageResponse> RegisterAsync(string tenant, string name, int bytes = 10) =>
+        (await CallAsync(new RpcRequest
+        {
+            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(new byte[bytes]) },
+        })).RegisterImage;
+
+    private async Task<RegisterImageResponse> UploadAsync(RegisterImageStreamStart start, byte[] bytes) =>
+        (await CallAsync(new RpcRequest { RegisterImageStream = start }, bytes)).RegisterImage;
+
+    private string[] Files() => Directory.GetFiles(edge.DirectoryPath, "*", SearchOption.AllDirectories)
+        .Where(f => !Path.GetFileName(f).StartsWith("store.db", StringComparison.Ordinal)).Order().ToArray();
+
+    private async Task<uint> CountAsync(string tenant) =>
+        (await CallAsync(new RpcRequest { ListImages = new() { TenantId = tenant } })).ListImages.TotalCount;
+
+    [Fact]
+    public async Task An_image_in_one_frame_is_registered_and_shown()
+    {
+        var response = await CallAsync(new RpcRequest
+        {
+            RegisterImage = new()
+            {
+                TenantId = "shown",
+                Name = "org/flow@1 +x",
+                Description = "a flow",
+                Binary = ByteString.CopyFromUtf8("program"),
+                RunnerType = (RunnerType)77,
+                Metadata = ByteString.CopyFromUtf8("{no json"),
+            },
+        });
+        Assert.True(response.RegisterImage.Success, response.ToString());
+        var image = (await CallAsync(new RpcRequest
+        {
+            GetImage = new() { ImageId = response.RegisterImage.ImageId, TenantId = "shown" },
+        })).GetImage;
+        Assert.True(image.Found);
+        Assert.Equal(("org/flow@1 +x", "a flow", RunnerType.RunnerOci, "shown"),
+            (image.Image.Name, image.Image.Description, image.Image.RunnerType, image.Image.TenantId));
+    }
+
+    [Theory]
+    [InlineData("", "n", "tenant_id is required")]
+    [InlineData("t", "", "name is required")]
+    [InlineData("a/b", "n", "tenant_id may have only A-Z a-z 0-9 . _ : -, not '/'")]
+    [InlineData("..", "n", "tenant_id must not be '..'")]
+    [InlineData("t", "a\\b", "name may have only A-Z a-z 0-9 . _ : - / @ + and space, not '\\'")]
+    public async Task A_bad_tenant_or_name_is_refused_with_field_and_rule(string tenant, string name, string error)
+    {
+        var framed = await RegisterAsync(tenant, name);
+        Assert.Equal((false, error, ""), (framed.Success, framed.Error, framed.ImageId));
+        var streamed = await UploadAsync(new() { TenantId = tenant, Name = name }, [1, 2, 3]);
+        Assert.Equal((false, error), (streamed.Success, streamed.Error));
+    }
+
+    [Fact]
+    public async Task A_name_has_at_most_255_characters() => Assert.Equal(
+        "name must have at most 255 characters, not 256", (await RegisterAsync("t", new string('n', 256))).Error);
+
+    [Fact]
+    public async Task An_image_needs_bytes()
+    {
+        Assert.Equal("binary is required", (await RegisterAsync("t", "n", bytes: 0)).Error);
+        Assert.Equal("binary is required", (await UploadAsync(new() { TenantId = "t", Name = "n" }, [])).Error);
+    }
+
+    [Fact]
+    public async Task Too_large_an_image_is_refused_with_the_limit()
+    {
+        var before = Files();
+        Assert.Contains("the limit is 100000 (images.max-bytes)", (await RegisterAsync("large", "n", 100_001)).Error);
+        foreach (var announced in (ulong[])[0, 100_001, ulong.MaxValue])
+        {
+            var start = new RegisterImageStreamStart { TenantId = "large", Name = "n", BinarySize = announced };
+            Assert.Contains("the limit is 100000 (images.max-bytes)", (await UploadAsync(start, new byte[100_001])).Error);
+        }
+        Assert.Equal(0u, await CountAsync("large"));
+        Assert.Equal(before, Files());
+        Assert.True((await RegisterAsync("large", "n", 100_000)).Success);
+    }
+
+    [Fact]
+    public async Task An_upload_is_checked_by_digest_and_size()
+    {
+        var before = Files();
+        var bytes = RandomNumberGenerator.GetBytes(90_000);
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        var wrong = new string('0', 64);
+        var start = new RegisterImageStreamStart { TenantId = "upload", Name = "n", Sha256 = wrong, BinarySize = 90_000 };
+        Assert.Equal($"Checksum mismatch: expected {wrong}, got {sha256}", (await UploadAsync(start, bytes)).Error);
+        start.Sha256 = sha256;
+        start.BinarySize = 89_999;
+        Assert.Equal("Size mismatch: expected 89999, got 90000", (await UploadAsync(start, bytes)).Error);
+        Assert.Equal(0u, await CountAsync("upload"));
+        Assert.Equal(before, Files());
+        start.BinarySize = 90_000;
+        var registered = await UploadAsync(start, bytes);
+        Assert.True(registered.Success, registered.Error);
+        Assert.Equal(1u, await CountAsync("upload"));
+    }
+
+    [Fact]
+    public async Task An_upload_that_is_reset_leaves_nothing()
+    {
+        var before = Files();
+        var stream = await edge.Environment.OpenAsync();
+        FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
+        {
+            RegisterImageStream = new() { TenantId = "reset", Name = "n", BinarySize = 50_000 },
+        });
+        await stream.Output.WriteAsync(new byte[20_000]);
+        await Eventually.HoldsAsync(() => Files().Length > before.Length);
+        stream.Abort(7);
+        await Eventually.HoldsAsync(() => Files().SequenceEqual(before));
+        Assert.Equal(0u, await CountAsync("reset"));
+    }
+
+    [Fact]
+    public async Task An_upload_that_stalls_is_refused()
+    {
+        var before = Files();
+        await using var stream = await edge.Environment.OpenAsync();
+        FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
+        {
+            RegisterImageStream = new() { TenantId = "stall", Name = "n" },
+        });
+        await stream.Output.WriteAsync(new byte[20_000]);
+        var response = await edge.Environment.ReadAsync(stream);
+        Assert.Equal("the upload stalled: no byte for 3 s", response!.RegisterImage.Error);
+        await Eventually.HoldsAsync(() => Files().SequenceEqual(before));
+    }
+
+    [Fact]
+    public async Task The_image_of_another_tenant_looks_missing()
+    {
+        var id = (await RegisterAsync("owner", "n")).ImageId;
+        var foreign = await CallAsync(new RpcRequest { GetImage = new() { ImageId = id, TenantId = "thief" } });
+        var missing = await CallAsync(new RpcRequest { GetImage = new() { ImageId = "no-such", TenantId = "thief" } });
+        Assert.Equal(missing, foreign);
+        Assert.False(foreign.GetImage.Found);
+        var deletion = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = id, TenantId = "thief" } });
+        Assert.Equal((false, $"Image '{id}' not found"), (deletion.DeleteImage.Success, deletion.DeleteImage.Error));
+        Assert.Equal(1u, await CountAsync("owner"));
+        Assert.Equal(0u, await CountAsync("thief"));
+    }
+
+    [Fact]
+    public async Task An_image_id_is_required()
+    {
+        var got = (await CallAsync(new RpcRequest { GetImage = new() })).Error;
+        Assert.Equal(("GET_IMAGE_ERROR", "Invalid request: image_id is required"), (got.Code, got.Message));
+        var deleted = (await CallAsync(new RpcRequest { DeleteImage = new() })).Error;
+        Assert.Equal(("DELETE_IMAGE_ERROR", "Invalid request: image_id is required"), (deleted.Code, deleted.Message));
+    }
+
+    [Fact]
+    public async Task An_image_in_use_is_not_deleted()
+    {
+        var id = await edge.RegisterImageAsync(EdgeHost.Tenant, edge.NewName("used"));
+        await CallAsync(new RpcRequest
+        {
+            StartInstance = new() { ImageId = id, TenantId = EdgeHost.Tenant, InstanceId = edge.NewName("user") },
+        });
+        var delete = new RpcRequest { DeleteImage = new() { ImageId = id, TenantId = EdgeHost.Tenant } };
+        Assert.Equal($"Image '{id}' is in use by 1 instances", (await CallAsync(delete)).DeleteImage.Error);
+        var idle = await edge.RegisterImageAsync(EdgeHost.Tenant, edge.NewName("idle"));
+        delete.DeleteImage.ImageId = idle;
+        Assert.True((await CallAsync(delete)).DeleteImage.Success);
+        Assert.Equal($"Image '{idle}' not found", (await CallAsync(delete)).DeleteImage.Error);
+    }
+
+    [Fact]
+    public async Task Lists_have_pages_and_a_true_total()
+    {
+        for (var i = 0; i < 3; i++)
+            await RegisterAsync("pages", $"n{i}");
+        var page = (await CallAsync(new RpcRequest
+        {
+            ListImages = new() { TenantId = "pages", Limit = 2, Offset = 1 },
+        })).ListImages;
+        Assert.Equal((2, 3u), (page.Images.Count, page.TotalCount));
+        Assert.Equal(["n1", "n0"], page.Images.Select(i => i.Name));
+        Assert.Equal(3, (await CallAsync(new RpcRequest
+        {
+            ListImages = new() { TenantId = "pages", Limit = uint.MaxValue },
+        })).ListImages.Images.Count);
+    }
+}

@@ -1,0 +1,160 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Akka.Actor;
+using Akka.Cluster.Hosting;
+using Akka.Configuration;
+using Akka.Hosting;
+using Akka.Remote.Hosting;
+using Google.Protobuf;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Actors.Wakes;
+using Runtara.Edge.Environments;
+using Runtara.Edge.Instances;
+using Runtara.Persistence;
+using Runtara.Protocol;
+using Runtara.Quic;
+using Wire = Runtara.Protocol.Environments;
+
+namespace Runtara.Edge.Tests.Harness;
+
+/// <summary>Everything of the daemon but its containers: store, actors, sockets, QUIC. Limits are small.</summary>
+public sealed class EdgeHost : IAsyncLifetime
+{
+    public const string Tenant = "acme";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("runtara-edge-").FullName;
+    private readonly ConcurrentQueue<RunnerCommand> _commands = new();
+    private Store _store = null!;
+    private IHost _host = null!;
+    private IActorRef _region = null!;
+    private InstanceGate _gate = null!;
+    private QuicServer _instances = null!;
+    private QuicServer _environments = null!;
+    private int _names;
+
+    public EdgeOptions Options { get; } = new()
+    {
+        CheckpointBytesMax = 1000,
+        EventBytesMax = 2000,
+        OutputBytesMax = 3000,
+        InputBytesMax = 2000,
+        ImageBytesMax = 100_000,
+        SleepMax = TimeSpan.FromHours(1),
+        Frames = new FrameLimits { StallTimeout = TimeSpan.FromSeconds(3) },
+    };
+
+    public string DirectoryPath => _directory;
+
+    internal UnixDoor Door { get; private set; } = null!;
+
+    /// <summary>A client of the environment protocol.</summary>
+    internal QuicClient<Wire.RpcRequest, Wire.RpcResponse> Environment { get; private set; } = null!;
+
+    /// <summary>The id of an image of <see cref="Tenant"/>.</summary>
+    internal string Image { get; private set; } = null!;
+
+    public string NewName(string prefix = "i") => $"{prefix}-{Interlocked.Increment(ref _names)}";
+
+    public async Task InitializeAsync()
+    {
+        var time = TimeProvider.System;
+        _store = await Store.OpenAsync(
+            new StoreOptions { DatabaseUrl = $"sqlite:{_directory}/store.db", DataDirectory = _directory }, default);
+        _host = new HostBuilder().ConfigureServices(s => s.AddAkka("edge", akka => Compose(akka, time))).Build();
+        await _host.StartAsync();
+        _region = await _host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync();
+        _gate = new InstanceGate(_region, Options, time);
+        var requests = new InstanceRequests(_gate, _store.Catalog, Options, time);
+        Door = new UnixDoor(requests, Options, time, NullLogger<UnixDoor>.Instance);
+        var certificate = QuicCertificate.LoadOrCreateSelfSigned(_directory);
+        _instances = new InstanceQuicServer(
+            await ListenAsync(certificate), requests, Options, time, NullLogger.Instance);
+        _environments = new EnvironmentQuicServer(
+            await ListenAsync(certificate),
+            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Options, time), Options, time,
+            NullLogger.Instance);
+        _instances.Start();
+        _environments.Start();
+        Environment = new(_environments.Listener.LocalEndPoint, Wire.RpcResponse.Parser);
+        Image = await RegisterImageAsync(Tenant, "image");
+    }
+
+    private void Compose(AkkaConfigurationBuilder akka, TimeProvider time)
+    {
+        using var reader = new StreamReader(typeof(EdgeHost).Assembly.GetManifestResourceStream("akka.conf")!);
+        akka
+            .AddHocon(ConfigurationFactory.ParseString(reader.ReadToEnd()), HoconAddMode.Prepend)
+            .WithRemoting("127.0.0.1", 0)
+            .WithClustering(new ClusterOptions())
+            .AddRuntaraJournal(_store)
+            .AddInstances(
+                new InstanceSettings { CheckpointsMax = 50 }, new WakeSettings(), _store,
+                region => Props.Create(typeof(RecordingRunner), region, _commands), time)
+            .AddStartup((system, _) =>
+            {
+                var cluster = Akka.Cluster.Cluster.Get(system);
+                return cluster.JoinAsync(cluster.SelfAddress);
+            });
+    }
+
+    private static ValueTask<QuicListener> ListenAsync(QuicCertificate certificate) => QuicListener.ListenAsync(
+        new QuicServerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = certificate });
+
+    internal QuicClient<Protocol.Instances.RpcRequest, Protocol.Instances.RpcResponse> InstanceClient() =>
+        new(_instances.Listener.LocalEndPoint, Protocol.Instances.RpcResponse.Parser);
+
+    internal async Task<string> RegisterImageAsync(string tenant, string name)
+    {
+        var response = await Environment.CallAsync(new Wire.RpcRequest
+        {
+            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8(NewName("binary")) },
+        });
+        Assert.True(response!.RegisterImage?.Success, response.ToString());
+        return response.RegisterImage!.ImageId;
+    }
+
+    /// <summary>Starts an instance of the image and waits for its launch.</summary>
+    internal async Task<string> LaunchAsync()
+    {
+        var id = NewName("started");
+        var response = await Environment.CallAsync(new Wire.RpcRequest
+        {
+            StartInstance = new() { ImageId = Image, TenantId = Tenant, InstanceId = id },
+        });
+        Assert.True(response!.StartInstance?.Success, response.ToString());
+        await LaunchedAsync(id, 1);
+        return id;
+    }
+
+    internal Task LaunchedAsync(string instance, int attempt) => Eventually.HoldsAsync(
+        () => CommandsOf(instance).Any(c => c is RunnerCommand.Launch && c.Attempt.Number == attempt));
+
+    internal IEnumerable<RunnerCommand> CommandsOf(string instance) =>
+        _commands.Where(c => c.Instance.Value == instance);
+
+    /// <summary>The container of this attempt dies.</summary>
+    internal void Kill(string instance, int attempt) =>
+        _region.Tell(RecordingRunner.Killed(new InstanceId(instance), new Attempt(attempt)));
+
+    public async Task DisposeAsync()
+    {
+        await Environment.DisposeAsync();
+        await _environments.DisposeAsync();
+        await _instances.DisposeAsync();
+        await _host.StopAsync();
+        _host.Dispose();
+        _gate.Dispose();
+        await _store.DisposeAsync();
+        Directory.Delete(_directory, recursive: true);
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class EdgeCollection : ICollectionFixture<EdgeHost>
+{
+    public const string Name = "edge";
+}

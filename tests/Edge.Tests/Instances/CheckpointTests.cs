@@ -1,0 +1,101 @@
+using Runtara.Edge.Tests.Harness;
+using Runtara.Protocol.Instances;
+
+namespace Runtara.Edge.Tests.Instances;
+
+[Collection(EdgeCollection.Name)]
+public sealed class CheckpointTests(EdgeHost edge)
+{
+    public static TheoryData<string> Doors => WorkflowClient.Doors;
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task The_first_write_wins_and_every_later_one_gets_its_bytes(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var first = (await workflow.SaveAsync("k", "one")).Checkpoint;
+        Assert.False(first.Found);
+        Assert.True(first.State.IsEmpty);
+        var second = (await workflow.SaveAsync("k", "two")).Checkpoint;
+        Assert.Equal((true, "one"), (second.Found, second.State.ToStringUtf8()));
+        Assert.Equal("one", (await workflow.LoadAsync("k")).GetCheckpoint.State.ToStringUtf8());
+        Assert.Equal("k", (await workflow.StatusAsync()).CheckpointId);
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Of_many_savers_of_one_key_exactly_one_is_first(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        for (var round = 0; round < 10; round++)
+        {
+            var key = $"k{round}";
+            var answers = await Task.WhenAll(
+                Enumerable.Range(0, 8).Select(async i => (i, (await workflow.SaveAsync(key, $"saver {i}")).Checkpoint)));
+            var (winner, _) = Assert.Single(answers, a => !a.Checkpoint.Found);
+            Assert.All(
+                answers.Where(a => a.Checkpoint.Found),
+                a => Assert.Equal($"saver {winner}", a.Checkpoint.State.ToStringUtf8()));
+        }
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task A_missing_checkpoint_is_not_found_and_no_error(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var missing = (await workflow.LoadAsync("k")).GetCheckpoint;
+        Assert.Equal((false, true), (missing.Found, missing.State.IsEmpty));
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Checkpoints_can_be_read_after_the_end_and_not_written(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        await workflow.SaveAsync("k", "one");
+        await workflow.ReportAsync(InstanceEventType.EventCompleted);
+        Assert.True((await workflow.LoadAsync("k")).GetCheckpoint.Found);
+        var refused = (await workflow.SaveAsync("k2", "two")).Error;
+        Assert.Equal("CHECKPOINT_ERROR", refused.Code);
+        Assert.Equal($"Instance '{workflow.Id}' is in invalid state: expected 'running', got 'completed'", refused.Message);
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task An_unknown_instance_has_no_checkpoints(string door)
+    {
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, door, edge.NewName());
+        var (saved, loaded) = (await workflow.SaveAsync("k", "x"), await workflow.LoadAsync("k"));
+        var text = $"Instance '{workflow.Id}' not found";
+        Assert.Equal(("CHECKPOINT_ERROR", text), (saved.Error.Code, saved.Error.Message));
+        Assert.Equal(("GET_CHECKPOINT_ERROR", text), (loaded.Error.Code, loaded.Error.Message));
+    }
+
+    [Fact]
+    public async Task An_id_that_no_instance_can_have_is_not_found()
+    {
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, "quic", "$waker-1");
+        Assert.Equal("Instance '$waker-1' not found", (await workflow.SaveAsync("k", "x")).Error.Message);
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Too_large_a_state_is_refused_with_the_limit(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var refused = (await workflow.SaveAsync("k", new string('x', 1001))).Error;
+        Assert.Equal("CHECKPOINT_ERROR", refused.Code);
+        Assert.Equal(
+            $"Failed to save checkpoint for instance '{workflow.Id}': state has 1001 bytes, the limit is 1000 "
+            + "(edge.checkpoint-bytes-max)",
+            refused.Message);
+        Assert.False((await workflow.SaveAsync("k", new string('x', 1000))).Checkpoint.Found);
+    }
+
+    [Fact]
+    public async Task The_number_of_checkpoints_has_a_limit()
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");
+        for (var i = 0; i < 50; i++)
+            Assert.NotNull((await workflow.SaveAsync($"k{i}", "x")).Checkpoint);
+        var refused = (await workflow.SaveAsync("one too many", "x")).Error;
+        Assert.Equal("CHECKPOINT_ERROR", refused.Code);
+        Assert.Contains("instances.checkpoints-max", refused.Message);
+        Assert.True((await workflow.SaveAsync("k0", "y")).Checkpoint.Found);
+    }
+}
