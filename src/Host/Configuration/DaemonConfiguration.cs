@@ -28,7 +28,7 @@ internal sealed class DaemonConfiguration
         var given = Parse(FromSets(sets), "--set")
             .WithFallback(Parse(FromVariables(variables), "environment variables"))
             .WithFallback(file is null ? Config.Empty : Parse(ReadFile(file), file));
-        var runtara = given.HasPath("runtara") ? given.GetConfig("runtara") : Config.Empty;
+        var runtara = Section(given);
         var problems = UnknownKeys(runtara).ToList();
         var options = new DaemonOptions();
         foreach (var setting in SettingTable.All)
@@ -62,14 +62,37 @@ internal sealed class DaemonConfiguration
 
     private static Config Parse(string hocon, string source)
     {
-        try
+        Config? parsed = null;
+        var problem = "reading it does not end; is a brace, a bracket or a quotation mark not closed?";
+        // On a thread of its own: the parser loops for ever over some of what is not HOCON.
+        var parsing = new Thread(() =>
         {
-            return ConfigurationFactory.ParseString(hocon);
-        }
-        catch (Exception e) when (e is ConfigurationException or FormatException or InvalidOperationException)
-        {
-            throw new ConfigurationException($"{source}: {e.Message}");
-        }
+            try
+            {
+                parsed = ConfigurationFactory.ParseString(hocon);
+            }
+            // And throws whatever it stumbles over.
+            catch (Exception e)
+            {
+                problem = e.Message;
+            }
+        })
+        { IsBackground = true };
+        parsing.Start();
+        parsing.Join(ParseWithin);
+        return parsed ?? throw new ConfigurationException($"{source}: {problem}");
+    }
+
+    private static readonly TimeSpan ParseWithin = TimeSpan.FromSeconds(5);
+
+    private static Config Section(Config given)
+    {
+        if (!given.HasPath("runtara"))
+            return Config.Empty;
+        var section = given.GetConfig("runtara");
+        return section.Root.IsObject()
+            ? section
+            : throw new ConfigurationException("runtara: must be a section, runtara { … }");
     }
 
     private static string ReadFile(string file)
@@ -99,7 +122,10 @@ internal sealed class DaemonConfiguration
             if (setting is null && !key.StartsWith("akka.", StringComparison.Ordinal)
                 && !key.StartsWith("runtara.", StringComparison.Ordinal))
                 throw new ConfigurationException($"--set: unknown key '{key}'; runtarad --check prints all keys");
-            hocon.Append($"{path} = {(value.StartsWith('[') ? value : SettingTypes.Quote(value))}\n");
+            // An IPv6 address begins like a list.
+            var isList = (setting is null or Setting<IReadOnlyList<string>>)
+                && value.StartsWith('[') && value.EndsWith(']');
+            hocon.Append($"{path} = {(isList ? value : SettingTypes.Quote(value))}\n");
         }
         return hocon.ToString();
     }

@@ -7,6 +7,8 @@ internal static class OptionRules
     {
         if (o.DataDirectory.Length == 0)
             yield return "runtara.data-directory: must not be empty";
+        if (o.InstanceAdvertise.Length > 0 && SettingTypes.HostAndPort(o.InstanceAdvertise) is null or { Port: 0 })
+            yield return "runtara.instance.advertise: must be host:port, as workflows can reach it";
         if (o.CertificateFile.Length > 0 != o.CertificateKeyFile.Length > 0)
             yield return "runtara.quic.certificate: needs runtara.quic.certificate-key, and the other way round";
         if (o.Instances.MaxAttempts < 1)

@@ -35,19 +35,22 @@ internal sealed class Setting<T>(
 {
     public override void Apply(Config runtara, DaemonOptions options)
     {
-        if (!runtara.HasPath(Key))
-            return;
-        T value;
+        string? written = null;
         try
         {
-            value = type.Read(runtara, Key);
+            if (!runtara.HasPath(Key))
+                return;
+            written = runtara.GetString(Key);
+            // The option may have a narrower type than the setting.
+            set(options, type.Read(runtara, Key));
         }
-        catch (Exception e) when (e is FormatException or OverflowException or ArgumentException or ConfigurationException)
+        // Whatever HOCON throws when a value has another shape than the one asked for.
+        catch (Exception)
         {
-            throw new ConfigurationException(
-                $"runtara.{Key}: '{runtara.GetString(Key)}' is not {type.Rule} ({Help})");
+            var value = written is null ? "the value" : $"'{written}'";
+            var variable = Variable is null ? "" : $" [{Variable}]";
+            throw new ConfigurationException($"runtara.{Key}: {value} is not {type.Rule} ({Help}){variable}");
         }
-        set(options, value);
     }
 
     public override string Show(DaemonOptions options) => type.Show(get(options));
@@ -95,7 +98,7 @@ internal static class SettingTypes
         v => ((long)v.TotalMilliseconds).ToString(CultureInfo.InvariantCulture) + "ms", v => Quote(v.Trim()));
 
     /// <summary>As <see cref="Duration"/>; its variable is a plain number of milliseconds.</summary>
-    public static readonly SettingType<TimeSpan> DurationMs = Duration with { FromVariable = v => v.Trim() + "ms" };
+    public static readonly SettingType<TimeSpan> DurationMs = Duration with { FromVariable = v => Quote(v.Trim() + "ms") };
 
     public static readonly SettingType<IPEndPoint> EndPoint = new(
         "an address such as 127.0.0.1:8002 or [::1]:8002",
@@ -121,8 +124,23 @@ internal static class SettingTypes
     }
 
     private static IPEndPoint ParseEndPoint(string text) =>
-        IPEndPoint.TryParse(text, out var parsed) && text.Contains(':') ? parsed : throw new FormatException();
+        HostAndPort(text) is { } given && IPAddress.TryParse(given.Host, out var address)
+            ? new IPEndPoint(address, given.Port)
+            : throw new FormatException();
+
+    /// <summary>Splits host:port or [IPv6]:port; null when the text is neither.</summary>
+    internal static (string Host, int Port)? HostAndPort(string text)
+    {
+        var colon = text.LastIndexOf(':');
+        if (colon <= 0 || !ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+            return null;
+        var host = text[..colon];
+        if (host.StartsWith('[') && host.EndsWith(']') && host.Contains(':'))
+            return (host[1..^1], port);
+        return Uri.CheckHostName(host) is UriHostNameType.Dns or UriHostNameType.IPv4 ? (host, port) : null;
+    }
 
     internal static string Quote(string text) =>
-        "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + "\"";
+        "\"" + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("\n", "\\n", StringComparison.Ordinal).Replace("\r", "\\r", StringComparison.Ordinal) + "\"";
 }

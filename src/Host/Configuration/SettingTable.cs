@@ -20,7 +20,8 @@ internal static class SettingTable
             o => o.LogLevel, (o, v) => o.LogLevel = v),
         Of("environment.listen", "RUNTARA_ENV_QUIC_PORT", "where management clients connect (UDP)", Port,
             o => o.EnvironmentListen, (o, v) => o.EnvironmentListen = v),
-        Of("instance.listen", "RUNTARA_CORE_ADDR", "where workflows connect (UDP)", EndPoint,
+        Of("instance.listen", "RUNTARA_CORE_ADDR", "where workflows connect (UDP); a host name goes to instance.advertise",
+            EndPoint,
             o => o.InstanceListen, (o, v) => o.InstanceListen = v),
         Of("instance.advertise", null, "RUNTARA_SERVER_ADDR of containers; empty: instance.listen", Text,
             o => o.InstanceAdvertise, (o, v) => o.InstanceAdvertise = v),
@@ -49,9 +50,9 @@ internal static class SettingTable
         Of("quic.handshakes-max", "RUNTARA_QUIC_MAX_INCOMING", "handshakes under way at once", Count,
             o => o.QuicHandshakesMax, (o, v) => o.QuicHandshakesMax = v),
         Of("quic.receive-buffer", "RUNTARA_QUIC_UDP_RECV_BUFFER", "the socket's receive buffer", Bytes,
-            o => o.QuicReceiveBuffer, (o, v) => o.QuicReceiveBuffer = v),
+            o => o.QuicReceiveBuffer, (o, v) => o.QuicReceiveBuffer = checked((int)v)),
         Of("quic.send-buffer", "RUNTARA_QUIC_UDP_SEND_BUFFER", "the socket's send buffer", Bytes,
-            o => o.QuicSendBuffer, (o, v) => o.QuicSendBuffer = v),
+            o => o.QuicSendBuffer, (o, v) => o.QuicSendBuffer = checked((int)v)),
     ];
 
     private static IEnumerable<Setting> Runner => RunnerSettings.All;
@@ -94,8 +95,9 @@ internal static class SettingTable
             (o, v) => o.Edge = o.Edge with { Frames = o.Edge.Frames with { StallTimeout = v } }),
         Of("edge.request-timeout", "RUNTARA_DB_REQUEST_TIMEOUT_MS", "how long a request may take", DurationMs,
             o => o.Edge.RequestTimeout, (o, v) => o.Edge = o.Edge with { RequestTimeout = v }),
-        Of("edge.commands-max", "RUNTARA_QUIC_MAX_HANDLERS", "questions to instances under way at once", Count,
-            o => o.Edge.CommandsMax, (o, v) => o.Edge = o.Edge with { CommandsMax = Math.Max(1, v) }),
+        Of("edge.commands-max", "RUNTARA_QUIC_MAX_HANDLERS", "questions to instances under way at once; 0: any",
+            Count,
+            o => o.Edge.CommandsMax, (o, v) => o.Edge = o.Edge with { CommandsMax = v == 0 ? int.MaxValue : v }),
         Of("edge.checkpoint-bytes-max", null, "the largest checkpoint state", Bytes,
             o => o.Edge.CheckpointBytesMax, (o, v) => o.Edge = o.Edge with { CheckpointBytesMax = checked((int)v) }),
         Of("edge.event-bytes-max", null, "the largest event payload", Bytes,
