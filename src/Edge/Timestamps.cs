@@ -7,7 +7,8 @@ internal static class Timestamps
     private static readonly long Max = DateTimeOffset.MaxValue.ToUnixTimeMilliseconds();
 
     /// <summary>The time; the first or last of the calendar when it has no such time.</summary>
-    public static DateTimeOffset NearestOfUnixMs(long ms) => DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(ms, Min, Max));
+    public static DateTimeOffset NearestOfUnixMs(long ms) =>
+        DateTimeOffset.FromUnixTimeMilliseconds(Math.Clamp(ms, Min, Max));
 
     /// <summary>The time, or null when no calendar has it; the reference takes "now" or "absent" then.</summary>
     public static DateTimeOffset? FromUnixMs(long ms) =>

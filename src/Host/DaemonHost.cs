@@ -129,6 +129,8 @@ internal static class DaemonHost
     private static RunnerOptions RunnerOf(DaemonOptions options) => options.Runner with
     {
         DataDirectory = options.DataDirectory,
-        ServerAddress = options.InstanceAdvertise.Length > 0 ? options.InstanceAdvertise : options.InstanceListen.ToString(),
+        ServerAddress = options.InstanceAdvertise.Length > 0
+            ? options.InstanceAdvertise
+            : options.InstanceListen.ToString(),
     };
 }

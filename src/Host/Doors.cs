@@ -50,7 +50,8 @@ internal sealed class Doors(
             : QuicCertificate.LoadOrCreateSelfSigned(options.DataDirectory);
         var log = logs.CreateLogger("Runtara.Edge");
         _instance = new InstanceQuicServer(
-            await ListenAsync(options.InstanceListen, certificate, cancellationToken), Requests(gate), options.Edge, time,
+            await ListenAsync(options.InstanceListen, certificate, cancellationToken),
+            Requests(gate), options.Edge, time,
             log);
         _environment = new EnvironmentQuicServer(
             await ListenAsync(options.EnvironmentListen, certificate, cancellationToken),

@@ -28,7 +28,9 @@ internal static class Health
             var ready = doors.AreOpen && database;
             http.Response.StatusCode = ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
             await http.Response.WriteAsync(
-                ready ? "ok\n" : $"doors {(doors.AreOpen ? "open" : "closed")}, database {(database ? "ok" : "down")}\n");
+                ready
+                    ? "ok\n"
+                    : $"doors {(doors.AreOpen ? "open" : "closed")}, database {(database ? "ok" : "down")}\n");
         });
         app.MapGet("/stats", async (HttpContext http) =>
         {

@@ -37,8 +37,8 @@ public static class PersistenceHosting
         """);
 
     /// <summary>
-    /// Makes <paramref name="store"/> the journal of this actor system and starts it with the system. The caller disposes
-    /// the store.
+    /// Makes <paramref name="store"/> the journal of this actor system and starts it with the system. The caller
+    /// disposes the store.
     /// </summary>
     public static AkkaConfigurationBuilder AddRuntaraJournal(this AkkaConfigurationBuilder builder, Store store) =>
         builder.AddSetup(new JournalSetup(store)).AddHocon(Config, HoconAddMode.Prepend).WithActors(

@@ -140,7 +140,8 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
         var ids = Enumerable.Range(0, 100).Select(i => $"order-{i}").ToList();
         var starting = Parallel.ForEachAsync(
             ids, new ParallelOptions { MaxDegreeOfParallelism = 8 },
-            async (id, _) => Assert.True((await daemon.Client.StartAsync(Tenant, image, id, """{"steps":20}""")).Success));
+            async (id, _) =>
+                Assert.True((await daemon.Client.StartAsync(Tenant, image, id, """{"steps":20}""")).Success));
         for (var kill = 0; kill < 5; kill++)
         {
             await Eventually.PassAsync(TimeSpan.FromMilliseconds(random.Next(300, 2500)));

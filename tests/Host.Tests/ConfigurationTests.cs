@@ -42,9 +42,12 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("runtara { runner { capcity = 8 } }", "runtara.runner.capcity: unknown key; did you mean runtara.runner.capacity?")]
-    [InlineData("runtara.edge.page-maxx = 8", "runtara.edge.page-maxx: unknown key; did you mean runtara.edge.page-max?")]
-    [InlineData("runtara { datadirectory = x }", "runtara.datadirectory: unknown key; did you mean runtara.data-directory?")]
+    [InlineData("runtara { runner { capcity = 8 } }",
+        "runtara.runner.capcity: unknown key; did you mean runtara.runner.capacity?")]
+    [InlineData(
+        "runtara.edge.page-maxx = 8", "runtara.edge.page-maxx: unknown key; did you mean runtara.edge.page-max?")]
+    [InlineData(
+        "runtara { datadirectory = x }", "runtara.datadirectory: unknown key; did you mean runtara.data-directory?")]
     [InlineData("runtara.instances.max-attempts.deep = 1", "runtara.instances.max-attempts.deep: unknown key")]
     public void An_unknown_key_is_an_error_that_names_the_nearest(string hocon, string problem)
     {
@@ -78,7 +81,8 @@ public sealed class ConfigurationTests : IDisposable
         Assert.Equal("of-environment", Load(file, variables: ("DATA_DIR", "of-environment")).Options.DataDirectory);
         var all = Load(
             file, ["data-directory=of-set", "runtara.quic.streams-max=3"],
-            ("DATA_DIR", "of-environment"), ("RUNTARA_QUIC_MAX_BI_STREAMS", "2"), ("RUNTARA_QUIC_MAX_INCOMING", "2")).Options;
+            ("DATA_DIR", "of-environment"), ("RUNTARA_QUIC_MAX_BI_STREAMS", "2"),
+            ("RUNTARA_QUIC_MAX_INCOMING", "2")).Options;
         Assert.Equal(("of-set", 3, 2), (all.DataDirectory, all.QuicStreamsMax, all.QuicHandshakesMax));
         Assert.Equal("of-file", Load(file, variables: ("DATA_DIR", "")).Options.DataDirectory);
     }
@@ -121,7 +125,8 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("runtara { quic = 5 }", "runtara.quic")]
     [InlineData("runtara = 5", "runtara")]
     [InlineData("runtara = [1]", "runtara")]
-    public void A_value_of_the_wrong_shape_is_an_error(string hocon, string key) => Assert.Contains(key, Problem(hocon));
+    public void A_value_of_the_wrong_shape_is_an_error(string hocon, string key) =>
+        Assert.Contains(key, Problem(hocon));
 
     [Theory]
     [InlineData("runtara { a = [1, 2 }")]
@@ -214,7 +219,8 @@ public sealed class ConfigurationTests : IDisposable
     {
         var shown = Load(null,
         [
-            "data-directory=/a \"b\"\\c", "environment.listen=[::1]:1", "quic.alpn=[a, b]", "sleep.hibernate-after=1500ms",
+            "data-directory=/a \"b\"\\c", "environment.listen=[::1]:1", "quic.alpn=[a, b]",
+                "sleep.hibernate-after=1500ms",
             "images.max-bytes=3GiB", "runner.network-mode=none", "runner.cgroup-manager=systemd",
             "runner.skip-certificate-verification=off", "instance.advertise=name:1",
         ]).Show();
@@ -244,7 +250,8 @@ public sealed class ConfigurationTests : IDisposable
             "singleton.hand-over-retry-interval", "sharding.retry-interval", "failure-detector.heartbeat-interval",
             "failure-detector.acceptable-heartbeat-pause", "failure-detector.expected-response-after",
             "sharding.waiting-for-state-timeout", "sharding.updating-state-timeout", "sharding.handoff-timeout",
-            "sharding.coordinator-failure-backoff", "sharding.shard-failure-backoff", "sharding.entity-restart-backoff"])
+            "sharding.coordinator-failure-backoff", "sharding.shard-failure-backoff",
+                "sharding.entity-restart-backoff"])
             Assert.True(akka.GetTimeSpan($"akka.cluster.{key}") > TimeSpan.Zero, key);
         Assert.Equal("ddata", akka.GetString("akka.cluster.sharding.state-store-mode"));
         Assert.False(akka.GetBoolean("akka.cluster.sharding.remember-entities", true));

@@ -16,7 +16,8 @@ public sealed class DaemonProcessTests : IDisposable
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "runtarad.dll"), .. arguments])
             start.ArgumentList.Add(argument);
-        foreach (var name in (string[])["DATA_DIR", "RUNTARA_DATABASE_URL", "RUNTARA_CORE_ADDR", "RUNTARA_ENV_QUIC_PORT"])
+        foreach (
+            var name in (string[])["DATA_DIR", "RUNTARA_DATABASE_URL", "RUNTARA_CORE_ADDR", "RUNTARA_ENV_QUIC_PORT"])
             start.Environment.Remove(name);
         return Process.Start(start)!;
     }

@@ -72,8 +72,10 @@ public sealed class ContainerTests : RunnerTest
         Inputs.Inputs[new InstanceId("one")] = """{"data":1}""";
         var runner = StartRunner();
 
-        Assert.Equal("""{"data":1}""", Run(runner, LaunchOf("one", 1, "show", ("FILE", "/data/input.json"))).StderrTail);
-        Assert.Equal("""{"data":1}""", Run(runner, LaunchOf("one", 2, "show", ("FILE", "/data/input.json"))).StderrTail);
+        Assert.Equal(
+            """{"data":1}""", Run(runner, LaunchOf("one", 1, "show", ("FILE", "/data/input.json"))).StderrTail);
+        Assert.Equal(
+            """{"data":1}""", Run(runner, LaunchOf("one", 2, "show", ("FILE", "/data/input.json"))).StderrTail);
         Assert.Equal("{}", Run(runner, LaunchOf("two", 1, "show", ("FILE", "/data/input.json"))).StderrTail);
     }
 

@@ -24,7 +24,8 @@ internal sealed class FakeImages : IImageStore
         return Blobs.TryGetValue(sha256, out var bytes) ? new MemoryStream(bytes) : throw new FileNotFoundException();
     }
 
-    public ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation) => throw new NotSupportedException();
+    public ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation) =>
+        throw new NotSupportedException();
 
     public ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation) => throw new NotSupportedException();
 

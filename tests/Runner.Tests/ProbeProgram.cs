@@ -32,7 +32,8 @@ internal static class ProbeProgram
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new InvalidOperationException("these tests need gcc and libc6-dev (apt-get install gcc libc6-dev)", e);
+            throw new InvalidOperationException(
+                "these tests need gcc and libc6-dev (apt-get install gcc libc6-dev)", e);
         }
         finally
         {

@@ -69,7 +69,8 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
                 _state = InstanceDecider.Hear(_state, command, now);
                 if (command is InstanceCommand.Tick)
                     _tickAt = DateTimeOffset.MaxValue;
-                Commit(_with.Decider.Decide(_state, command, now), command is InstanceCommand.Tick ? AfterTick : TickMin);
+                Commit(
+                    _with.Decider.Decide(_state, command, now), command is InstanceCommand.Tick ? AfterTick : TickMin);
                 break;
             case Rest:
                 Context.Stop(Self);

@@ -29,7 +29,8 @@ public abstract record InstanceCommand(InstanceId Instance)
 
     /// <summary>Saves a checkpoint, or finds the one that is there.</summary>
     public sealed record SaveCheckpoint(
-        InstanceId Instance, string CheckpointId, ReadOnlyMemory<byte> State, Attempt? From) : InstanceCommand(Instance);
+        InstanceId Instance, string CheckpointId, ReadOnlyMemory<byte> State, Attempt? From)
+            : InstanceCommand(Instance);
 
     /// <summary>Asks whether a checkpoint is there.</summary>
     public sealed record LookUpCheckpoint(InstanceId Instance, string CheckpointId, Attempt? From)

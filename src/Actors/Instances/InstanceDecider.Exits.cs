@@ -87,7 +87,8 @@ public sealed partial class InstanceDecider
     {
         Pending s when now >= s.NotBefore =>
             Perform(new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)),
-        Live { Stop: { } stop } s when s.Leaving() is { } attempt && now >= stop.At + stop.Grace + settings.LeaveWithin =>
+        Live { Stop: { } stop } s
+            when s.Leaving() is { } attempt && now >= stop.At + stop.Grace + settings.LeaveWithin =>
             Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
         Live { Stop: not null } => Decision.Nothing,
         Live s when s.Leaving() is not null && now >= s.Since + s.Facts.Timeout =>

@@ -78,7 +78,8 @@ public abstract record InstanceEvent(DateTimeOffset At)
     public sealed record AttemptLaunched(Attempt Attempt, string? CheckpointId, DateTimeOffset At) : InstanceEvent(At);
 
     /// <summary>The workflow of this attempt said that it runs. Shown as an event of type <c>started</c>.</summary>
-    public sealed record AttemptRegistered(Attempt Attempt, string? CheckpointId, DateTimeOffset At) : InstanceEvent(At);
+    public sealed record AttemptRegistered(Attempt Attempt, string? CheckpointId, DateTimeOffset At)
+        : InstanceEvent(At);
 
     /// <summary>A new checkpoint; its state goes to the checkpoint table.</summary>
     public sealed record CheckpointSaved(string CheckpointId, int SizeBytes, DateTimeOffset At) : InstanceEvent(At)
@@ -88,7 +89,8 @@ public abstract record InstanceEvent(DateTimeOffset At)
     }
 
     /// <summary>A durable sleep got its wake time, once and for all.</summary>
-    public sealed record SleepScheduled(string CheckpointId, DateTimeOffset WakeAt, DateTimeOffset At) : InstanceEvent(At);
+    public sealed record SleepScheduled(string CheckpointId, DateTimeOffset WakeAt, DateTimeOffset At)
+        : InstanceEvent(At);
 
     /// <summary>
     /// The attempt's container is given up for a sleep; the instance is suspended until <paramref name="WakeAt"/>.

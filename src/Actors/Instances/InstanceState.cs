@@ -135,8 +135,8 @@ public abstract record InstanceState
         : Live(Facts, Since, Presence);
 
     /// <summary>
-    /// Asleep until <paramref name="WakeAt"/>, or paused (null). <paramref name="Leaving"/> is the attempt whose process
-    /// may not have ended yet.
+    /// Asleep until <paramref name="WakeAt"/>, or paused (null). <paramref name="Leaving"/> is the attempt whose
+    /// process may not have ended yet.
     /// </summary>
     public sealed record Suspended(
         InstanceFacts Facts, DateTimeOffset? WakeAt, DateTimeOffset Since, Attempt? Leaving) : Existing(Facts)
@@ -168,7 +168,8 @@ public abstract record InstanceState
         (Live l, InstanceEvent.CheckpointSaved e) => l with { Facts = Saved(l.Facts, e.CheckpointId) },
         (Live l, InstanceEvent.SleepScheduled e) => l with { Facts = Scheduled(l.Facts, e) },
         (Live l, InstanceEvent.Hibernated e) => Hibernate(l, e),
-        (Live l, InstanceEvent.Paused e) => new Suspended(Unsignalled(l.Facts, SignalKind.Pause), null, e.At, l.Leaving()),
+        (Live l, InstanceEvent.Paused e) =>
+            new Suspended(Unsignalled(l.Facts, SignalKind.Pause), null, e.At, l.Leaving()),
         (Suspended s, InstanceEvent.Woken e) => new Pending(e.Early ? SleptEnough(s.Facts, e.At) : s.Facts, e.At),
         (Live l, InstanceEvent.StopRequested e) => l with { Stop = new StopOrder(e.Reason, e.At, e.Grace) },
         (Suspended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
@@ -198,7 +199,8 @@ public abstract record InstanceState
         MaxAttempts = e.MaxAttempts,
     };
 
-    private static InstanceFacts FactsOf(InstanceEvent.SelfRegistered e) => new() { Id = e.Instance, Tenant = e.Tenant };
+    private static InstanceFacts FactsOf(InstanceEvent.SelfRegistered e) =>
+        new() { Id = e.Instance, Tenant = e.Tenant };
 
     private static Launching Launch(Pending p, InstanceEvent.AttemptLaunched e)
     {
@@ -219,12 +221,14 @@ public abstract record InstanceState
         var sleeps = l.Facts.Sleeps.ContainsKey(e.CheckpointId)
             ? l.Facts.Sleeps
             : l.Facts.Sleeps.Add(e.CheckpointId, e.WakeAt);
-        return new Suspended(l.Facts with { Sleeps = sleeps, ResumeFrom = e.CheckpointId }, e.WakeAt, e.At, l.Leaving());
+        return new Suspended(
+            l.Facts with { Sleeps = sleeps, ResumeFrom = e.CheckpointId }, e.WakeAt, e.At, l.Leaving());
     }
 
     private static InstanceFacts SleptEnough(InstanceFacts facts, DateTimeOffset at) => facts with
     {
-        Sleeps = facts.Sleeps.SetItems(facts.Sleeps.Where(s => s.Value > at).Select(s => KeyValuePair.Create(s.Key, at))),
+        Sleeps = facts.Sleeps.SetItems(
+            facts.Sleeps.Where(s => s.Value > at).Select(s => KeyValuePair.Create(s.Key, at))),
     };
 
     private static InstanceFacts Crashed(InstanceFacts facts, InstanceEvent.AttemptCrashed e) =>

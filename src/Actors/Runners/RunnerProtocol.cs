@@ -31,7 +31,8 @@ public abstract record RunnerCommand(InstanceId Instance, Attempt Attempt)
     /// Asks after an attempt that the journal says is live. A runner that does not supervise it makes sure that its
     /// container is dead and answers <see cref="InstanceCommand.AttemptVanished"/>.
     /// </summary>
-    public sealed record Watch(InstanceId Instance, Attempt Attempt, TenantId Tenant) : RunnerCommand(Instance, Attempt);
+    public sealed record Watch(InstanceId Instance, Attempt Attempt, TenantId Tenant)
+        : RunnerCommand(Instance, Attempt);
 }
 
 /// <summary>Asks the runner for a <see cref="RunnerStatus"/>.</summary>

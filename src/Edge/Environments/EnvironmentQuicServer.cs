@@ -15,7 +15,8 @@ public sealed class EnvironmentQuicServer(
     protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
     {
         var read = await FrameReader.ReadAsync(
-            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time, cancellation);
+            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time,
+            cancellation);
         if (!read.IsComplete)
         {
             Log.Unreadable(Protocol, read.Outcome, read.Detail);

@@ -71,7 +71,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
     private async ValueTask<Wire.RpcResponse> RegisterAsync(
         Wire.RegisterInstanceRequest r, WorkflowOrigin origin, CancellationToken cancellation)
     {
-        if ((IdentifierRule.Check("instance_id", r.InstanceId) ?? IdentifierRule.Check("tenant_id", r.TenantId)) is { } wrong)
+        var wrong = IdentifierRule.Check("instance_id", r.InstanceId) ?? IdentifierRule.Check("tenant_id", r.TenantId);
+        if (wrong is not null)
             return Registered(wrong);
         var instance = new InstanceId(r.InstanceId);
         var reply = await gate.AskAsync(
@@ -183,7 +184,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             return Error(
                 ErrorCodes.InstanceEvent, "Validation error for 'instance_id': instance_id is required");
         }
-        var limit = r.EventType == Wire.InstanceEventType.EventCompleted ? options.OutputBytesMax : options.EventBytesMax;
+        var isResult = r.EventType == Wire.InstanceEventType.EventCompleted;
+        var limit = isResult ? options.OutputBytesMax : options.EventBytesMax;
         if (r.Payload.Length > limit)
         {
             return Error(
@@ -208,7 +210,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         {
             Wire.InstanceEventType.EventCompleted =>
                 new InstanceCommand.ReportCompleted(instance, r.Payload.Memory, from),
-            Wire.InstanceEventType.EventFailed => new InstanceCommand.ReportFailed(instance, ErrorText(r.Payload), from),
+            Wire.InstanceEventType.EventFailed =>
+                new InstanceCommand.ReportFailed(instance, ErrorText(r.Payload), from),
             Wire.InstanceEventType.EventSuspended => new InstanceCommand.ReportSuspended(instance, from),
             Wire.InstanceEventType.EventCustom => new InstanceCommand.ReportCustom(
                 instance, r.HasSubtype ? r.Subtype : null, r.HasCheckpointId ? r.CheckpointId : null, r.Payload.Memory,

@@ -98,7 +98,8 @@ internal static class SettingTypes
         v => ((long)v.TotalMilliseconds).ToString(CultureInfo.InvariantCulture) + "ms", v => Quote(v.Trim()));
 
     /// <summary>As <see cref="Duration"/>; its variable is a plain number of milliseconds.</summary>
-    public static readonly SettingType<TimeSpan> DurationMs = Duration with { FromVariable = v => Quote(v.Trim() + "ms") };
+    public static readonly SettingType<TimeSpan> DurationMs =
+        Duration with { FromVariable = v => Quote(v.Trim() + "ms") };
 
     public static readonly SettingType<IPEndPoint> EndPoint = new(
         "an address such as 127.0.0.1:8002 or [::1]:8002",
@@ -107,12 +108,14 @@ internal static class SettingTypes
     /// <summary>
     /// As <see cref="EndPoint"/>; its variable is a port, and the address stays what it is by default.
     /// </summary>
-    public static readonly SettingType<IPEndPoint> Port = EndPoint with { FromVariable = v => Quote("127.0.0.1:" + v.Trim()) };
+    public static readonly SettingType<IPEndPoint> Port =
+        EndPoint with { FromVariable = v => Quote("127.0.0.1:" + v.Trim()) };
 
     public static readonly SettingType<IReadOnlyList<string>> List = new(
         "a list such as [a, b]", (c, k) => [.. c.GetStringList(k)],
         v => "[" + string.Join(", ", v.Select(Quote)) + "]",
-        v => "[" + string.Join(", ", v.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        v =>
+            "[" + string.Join(", ", v.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Select(Quote)) + "]");
 
     private static TimeSpan ReadDuration(Config c, string key)
@@ -132,7 +135,8 @@ internal static class SettingTypes
     internal static (string Host, int Port)? HostAndPort(string text)
     {
         var colon = text.LastIndexOf(':');
-        if (colon <= 0 || !ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
+        if (colon <= 0 || !ushort.TryParse(
+            text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var port))
             return null;
         var host = text[..colon];
         if (host.StartsWith('[') && host.EndsWith(']') && host.Contains(':'))

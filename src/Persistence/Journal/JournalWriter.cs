@@ -6,8 +6,8 @@ namespace Runtara.Persistence.Journal;
 /// </summary>
 internal sealed class JournalWriter : IAsyncDisposable
 {
-    // A second connection pays off only when the first has more to do than one good commit; below that it would just cut
-    // commits in halves.
+    // A second connection pays off only when the first has more to do than one good commit; below that it would just
+    // cut commits in halves.
     private const int SpillRows = 128;
 
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);

@@ -3,7 +3,7 @@ using Runtara.Actors.Runners;
 
 namespace Runtara.Runner.Containers;
 
-/// <summary>The environment of a workflow: a search path, the caller's variables, then ours, which win (§6.2).</summary>
+/// <summary>A workflow's environment: a search path, the caller's variables, then ours, which win (§6.2).</summary>
 internal static class ContainerEnvironment
 {
     internal static IReadOnlyList<string> Of(RunnerOptions options, RunnerCommand.Launch launch)

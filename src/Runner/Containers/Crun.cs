@@ -15,7 +15,8 @@ internal sealed class Crun(RunnerOptions options, string root, CgroupManager cgr
     private static readonly TimeSpan KillTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The arguments of a launch; the first is the program to start.</summary>
-    internal IReadOnlyList<string> RunCommand(string container, string bundle, string config, string logFile, string pidFile)
+    internal IReadOnlyList<string> RunCommand(
+        string container, string bundle, string config, string logFile, string pidFile)
     {
         string[] crun =
         [

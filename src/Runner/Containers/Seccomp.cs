@@ -7,8 +7,10 @@ namespace Runtara.Runner.Containers;
 internal static class Seccomp
 {
     private const string Files =
-        "read write open openat close stat fstat lstat newfstatat lseek access faccessat faccessat2 readlink readlinkat "
-        + "getcwd dup dup2 dup3 fcntl flock fsync fdatasync ftruncate getdents getdents64 readv writev pread64 pwrite64 "
+        "read write open openat close stat fstat lstat newfstatat lseek access faccessat faccessat2 "
+        + "readlink readlinkat "
+        + "getcwd dup dup2 dup3 fcntl flock fsync fdatasync ftruncate getdents getdents64 readv writev "
+        + "pread64 pwrite64 "
         + "statfs fstatfs umask mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink "
         + "symlinkat chmod fchmod fchmodat chown fchown fchownat truncate";
 
@@ -22,8 +24,10 @@ internal static class Seccomp
     private const string Signals = "rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack kill tgkill";
 
     private const string Network =
-        "socket socketpair connect accept accept4 sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown bind listen "
-        + "getsockname getpeername setsockopt getsockopt poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl "
+        "socket socketpair connect accept accept4 sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown "
+        + "bind listen "
+        + "getsockname getpeername setsockopt getsockopt poll ppoll select pselect6 epoll_create epoll_create1 "
+        + "epoll_ctl "
         + "epoll_wait epoll_pwait epoll_pwait2";
 
     private const string Time = "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday";

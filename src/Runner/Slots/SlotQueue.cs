@@ -35,8 +35,11 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
             _granted[key] = now;
             return [key];
         }
-        foreach (var old in _granted.Keys.Where(k => k.Instance == key.Instance && k.Attempt.CompareTo(key.Attempt) < 0))
-            _granted.Remove(old);
+        foreach (var old in _granted.Keys.Where(k => k.Instance == key.Instance))
+        {
+            if (old.Attempt.CompareTo(key.Attempt) < 0)
+                _granted.Remove(old);
+        }
         if (_waiters.TryGetValue(key.Instance, out var waiter))
         {
             if (waiter.Key.Attempt.CompareTo(key.Attempt) < 0)

@@ -13,7 +13,8 @@ public sealed class InstanceDeciderTests
         var machine = new Machine();
         Assert.IsType<InstanceReply.Accepted>(machine.Ask(Machine.Start()));
         Assert.IsType<InstanceEvent.Started>(Assert.Single(machine.Journal));
-        Assert.Equal(new Attempt(1), Assert.IsType<RunnerCommand.RequestSlot>(Assert.Single(machine.Last.Effects)).Attempt);
+        Assert.Equal(
+            new Attempt(1), Assert.IsType<RunnerCommand.RequestSlot>(Assert.Single(machine.Last.Effects)).Attempt);
     }
 
     [Fact]
@@ -180,7 +181,8 @@ public sealed class InstanceDeciderTests
         machine.Do(new InstanceCommand.Register(Machine.Id, Machine.Tenant, null, null));
         Assert.IsType<InstanceState.Running>(machine.State);
         machine.Wait(Second * 120);
-        Assert.StartsWith("Instance stale: no activity since", Assert.IsType<InstanceState.Ended>(machine.State).Result);
+        Assert.StartsWith(
+            "Instance stale: no activity since", Assert.IsType<InstanceState.Ended>(machine.State).Result);
     }
 
     [Fact]
@@ -285,7 +287,8 @@ public sealed class InstanceDeciderTests
         var machine = new Machine().Running();
         machine.Complete("1");
         Assert.IsType<InstanceReply.Accepted>(machine.Complete("1"));
-        Assert.Equal("Instance 'order-1' is already completed", Assert.IsType<InstanceReply.Refused>(machine.Complete("2")).Text);
+        Assert.Equal("Instance 'order-1' is already completed", Assert.IsType<InstanceReply.Refused>(
+            machine.Complete("2")).Text);
         var failed = machine.Ask(new InstanceCommand.ReportFailed(Machine.Id, "no", machine.Attempt));
         Assert.IsType<InstanceReply.Refused>(failed);
         var registered = machine.Ask(new InstanceCommand.Register(Machine.Id, Machine.Tenant, null, machine.Attempt));

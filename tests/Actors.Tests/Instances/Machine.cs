@@ -61,7 +61,8 @@ internal sealed class Machine
     /// <summary>What a new life of the actor does about the same journal.</summary>
     public IReadOnlyList<RunnerCommand> Recover()
     {
-        State = Journal.Aggregate((InstanceState)new InstanceState.Absent(), (state, happened) => state.Apply(happened));
+        State = Journal.Aggregate(
+            (InstanceState)new InstanceState.Absent(), (state, happened) => state.Apply(happened));
         return _decider.EffectsOnRecovery(State, Now);
     }
 
@@ -94,7 +95,8 @@ internal sealed class Machine
         Ask(new InstanceCommand.Sleep(Id, key, TimeSpan.FromSeconds(seconds), Attempt));
 
     public Decision Exit(int? code = null, int? signal = null, RunOutput? output = null, string stderr = "") => Do(
-        new InstanceCommand.ProcessExited(Id, Attempt, new ExitReport(code, signal, false, stderr, output, null, null)));
+        new InstanceCommand.ProcessExited(
+            Id, Attempt, new ExitReport(code, signal, false, stderr, output, null, null)));
 
     public InstanceReply? Complete(string output = "42") => Ask(
         new InstanceCommand.ReportCompleted(Id, System.Text.Encoding.UTF8.GetBytes(output), Attempt));

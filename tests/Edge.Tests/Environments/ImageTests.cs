@@ -85,7 +85,8 @@ public sealed class ImageTests(EdgeHost edge)
         foreach (var announced in (ulong[])[0, 100_001, ulong.MaxValue])
         {
             var start = new RegisterImageStreamStart { TenantId = "large", Name = "n", BinarySize = announced };
-            Assert.Contains("the limit is 100000 (images.max-bytes)", (await UploadAsync(start, new byte[100_001])).Error);
+            Assert.Contains(
+                "the limit is 100000 (images.max-bytes)", (await UploadAsync(start, new byte[100_001])).Error);
         }
         Assert.Equal(0u, await CountAsync("large"));
         Assert.Equal(before, Files());
@@ -99,7 +100,8 @@ public sealed class ImageTests(EdgeHost edge)
         var bytes = RandomNumberGenerator.GetBytes(90_000);
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
         var wrong = new string('0', 64);
-        var start = new RegisterImageStreamStart { TenantId = "upload", Name = "n", Sha256 = wrong, BinarySize = 90_000 };
+        var start = new RegisterImageStreamStart { TenantId = "upload", Name = "n", Sha256 = wrong,
+            BinarySize = 90_000 };
         Assert.Equal($"Checksum mismatch: expected {wrong}, got {sha256}", (await UploadAsync(start, bytes)).Error);
         start.Sha256 = sha256;
         start.BinarySize = 89_999;

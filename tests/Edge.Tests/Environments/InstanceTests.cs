@@ -91,7 +91,8 @@ public sealed class InstanceTests(EdgeHost edge)
     {
         var request = Request();
         request.Env.Add(name, value);
-        Assert.StartsWith($"env has the variable '{name}'", (await StartAsync(request)).Error, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"env has the variable '{name}'", (await StartAsync(request)).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -164,7 +165,8 @@ public sealed class InstanceTests(EdgeHost edge)
     public async Task The_status_of_an_unknown_instance_is_not_found()
     {
         var status = await StatusAsync("no-such");
-        Assert.Equal((false, "no-such", "Instance 'no-such' not found"), (status.Found, status.InstanceId, status.Error));
+        Assert.Equal(
+            (false, "no-such", "Instance 'no-such' not found"), (status.Found, status.InstanceId, status.Error));
     }
 
     [Fact]
@@ -184,7 +186,8 @@ public sealed class InstanceTests(EdgeHost edge)
         Assert.Equal(3u, (await ListAsync(new() { ImageNamePrefix = "pre_" })).TotalCount);
         Assert.Equal(0u, (await ListAsync(new() { ImageNamePrefix = "pre%" })).TotalCount);
         Assert.Equal(0u, (await ListAsync(new() { TenantId = "" })).TotalCount);
-        Assert.Equal(3u, (await ListAsync(new() { TenantId = "lists", ImageId = "", Status = (InstanceStatus)99 })).TotalCount);
+        Assert.Equal(
+            3u, (await ListAsync(new() { TenantId = "lists", ImageId = "", Status = (InstanceStatus)99 })).TotalCount);
         Assert.Equal(
             0u, (await ListAsync(new() { TenantId = "lists", Status = InstanceStatus.StatusCompleted })).TotalCount);
         var created = all.Instances[0].CreatedAtMs;

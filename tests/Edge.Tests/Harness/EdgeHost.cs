@@ -111,7 +111,8 @@ public sealed class EdgeHost : IAsyncLifetime
     {
         var response = await Environment.CallAsync(new Wire.RpcRequest
         {
-            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8(NewName("binary")) },
+            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8(
+                NewName("binary")) },
         });
         Assert.True(response!.RegisterImage?.Success, response.ToString());
         return response.RegisterImage!.ImageId;

@@ -5,7 +5,7 @@ using Runtara.Actors.Runners;
 
 namespace Runtara.Edge.Tests.Harness;
 
-/// <summary>The runner port without containers: grants every slot, remembers every command, kills when told to.</summary>
+/// <summary>The runner port without containers: grants every slot, remembers every command, kills if told.</summary>
 internal sealed class RecordingRunner : UntypedActor
 {
     private readonly IActorRef _region;

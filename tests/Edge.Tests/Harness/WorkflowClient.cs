@@ -62,7 +62,8 @@ internal sealed class WorkflowClient : IAsyncDisposable
         return read.Message;
     }
 
-    public async Task<RegisterInstanceResponse> RegisterAsync(string tenant = EdgeHost.Tenant, string? checkpoint = null)
+    public async Task<RegisterInstanceResponse> RegisterAsync(
+        string tenant = EdgeHost.Tenant, string? checkpoint = null)
     {
         var request = new RegisterInstanceRequest { InstanceId = Id, TenantId = tenant };
         if (checkpoint is not null)

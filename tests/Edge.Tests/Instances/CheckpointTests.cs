@@ -29,7 +29,8 @@ public sealed class CheckpointTests(EdgeHost edge)
         {
             var key = $"k{round}";
             var answers = await Task.WhenAll(
-                Enumerable.Range(0, 8).Select(async i => (i, (await workflow.SaveAsync(key, $"saver {i}")).Checkpoint)));
+                Enumerable.Range(0, 8).Select(
+                    async i => (i, (await workflow.SaveAsync(key, $"saver {i}")).Checkpoint)));
             var (winner, _) = Assert.Single(answers, a => !a.Checkpoint.Found);
             Assert.All(
                 answers.Where(a => a.Checkpoint.Found),
@@ -54,7 +55,8 @@ public sealed class CheckpointTests(EdgeHost edge)
         Assert.True((await workflow.LoadAsync("k")).GetCheckpoint.Found);
         var refused = (await workflow.SaveAsync("k2", "two")).Error;
         Assert.Equal("CHECKPOINT_ERROR", refused.Code);
-        Assert.Equal($"Instance '{workflow.Id}' is in invalid state: expected 'running', got 'completed'", refused.Message);
+        Assert.Equal(
+            $"Instance '{workflow.Id}' is in invalid state: expected 'running', got 'completed'", refused.Message);
     }
 
     [Theory, MemberData(nameof(Doors))]

@@ -184,7 +184,8 @@ public sealed class LifeTests(EdgeHost edge)
         batch.Events.Add(workflow.Event(InstanceEventType.EventFailed, "in a batch"));
         foreach (var request in (RpcRequest[])[
             new() { RetryAttempt = new() { InstanceId = workflow.Id, CheckpointId = "k", AttemptNumber = 2 } },
-            new() { SignalAck = new() { InstanceId = workflow.Id, SignalType = SignalType.SignalPause, Acknowledged = true } },
+            new() { SignalAck = new() { InstanceId = workflow.Id, SignalType = SignalType.SignalPause,
+                Acknowledged = true } },
             new() { SignalAck = new() { InstanceId = workflow.Id, SignalType = SignalType.SignalCancel } },
             new() { InstanceEventBatch = batch }])
         {

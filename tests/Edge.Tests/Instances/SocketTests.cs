@@ -55,7 +55,8 @@ public sealed class SocketTests(EdgeHost edge)
     [Fact]
     public async Task Closing_a_door_leaves_the_socket_of_another_directory_alone()
     {
-        var (mine, others) = (Path.Combine(edge.DirectoryPath, edge.NewName("r")), Path.Combine(edge.DirectoryPath, edge.NewName("r")));
+        var (mine, others) = (
+            Path.Combine(edge.DirectoryPath, edge.NewName("r")), Path.Combine(edge.DirectoryPath, edge.NewName("r")));
         Directory.CreateDirectory(mine);
         Directory.CreateDirectory(others);
         var precious = Path.Combine(others, "runtara.sock");

@@ -32,7 +32,7 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
         return read.IsComplete ? read.Message : throw new IOException($"no response: {read.Outcome} {read.Detail}");
     }
 
-    /// <summary>As <see cref="CallAsync"/>, again and again while the daemon is away. For idempotent requests.</summary>
+    /// <summary>As <see cref="CallAsync"/>, again while the daemon is away. For idempotent requests.</summary>
     public async Task<RpcResponse> PersistAsync(RpcRequest request)
     {
         using var deadline = new CancellationTokenSource(CallWithin);
@@ -42,7 +42,8 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
             {
                 return await CallAsync(request);
             }
-            catch (Exception e) when (e is IOException or OperationCanceledException && !deadline.IsCancellationRequested)
+            catch (Exception e)
+                when (e is IOException or OperationCanceledException && !deadline.IsCancellationRequested)
             {
                 await Eventually.PauseAsync();
             }

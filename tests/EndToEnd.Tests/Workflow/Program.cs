@@ -90,7 +90,8 @@ internal static class Play
         try
         {
             return new FileStream(
-                Path.Combine(workflow.WorkspaceDir, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                Path.Combine(workflow.WorkspaceDir, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite,
+                FileShare.None);
         }
         catch (IOException)
         {

@@ -151,7 +151,8 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
         public override IReplaySource OpenReplaySource() => throw new NotSupportedException();
 
         public override ValueTask DeleteToAsync(
-            string persistenceId, long toSequenceNr, CancellationToken cancellation) => throw new NotSupportedException();
+            string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
+                throw new NotSupportedException();
 
         public override ValueTask ReadCheckpointsAsync(
             IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation) => throw new NotSupportedException();

@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Runtara.Quic.Tests.Interop;
 
-/// <summary>An independent client: Deno, whose QUIC stack is quinn, as in the Rust SDK. Fetched with npm once.</summary>
+/// <summary>An independent client: Deno, whose QUIC stack is quinn, as in the Rust SDK. Fetched with npm
+/// once.</summary>
 internal static class Deno
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
