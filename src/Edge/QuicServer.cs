@@ -84,7 +84,7 @@ public abstract class QuicServer(QuicListener listener, string protocol, ILogger
         }
     }
 
-    /// <summary>Stops accepting, tells every peer, and gives requests under way up to 5 s.</summary>
+    /// <summary>Stops accepting, cancels the requests under way, and tells every peer.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
