@@ -18,7 +18,8 @@ public abstract class RunnerTest : TestKit
 
     protected RunnerTest() : base("akka.loglevel = WARNING")
     {
-        Data = $"/tmp/rt-{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}";
+        Data = Path.Combine(
+            Path.GetTempPath(), $"rt-{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}");
         Directory.CreateDirectory(Data);
         Images.Blobs[ProbeProgram.Sha256] = ProbeProgram.Bytes;
         Options = new RunnerOptions
