@@ -53,7 +53,7 @@ public static class InstanceStatusExtensions
 /// <param name="Healthy">Its store answers.</param>
 /// <param name="Version">Version of the daemon.</param>
 /// <param name="UptimeMs">Milliseconds since it started.</param>
-/// <param name="ActiveInstances">Instances that run now.</param>
+/// <param name="ActiveInstances">Instances that are running or suspended now.</param>
 public sealed record HealthStatus(bool Healthy, string Version, long UptimeMs, uint ActiveInstances);
 
 /// <summary>An image.</summary>

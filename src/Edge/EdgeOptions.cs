@@ -37,4 +37,10 @@ public sealed record EdgeOptions
 
     /// <summary>The longest page of a list. Default 1,000.</summary>
     public int PageMax { get; init; } = 1000;
+
+    /// <summary>The most payload bytes in a page of events that has more than one row. Default 16 MiB.</summary>
+    public long PageBytesMax { get; init; } = 16 << 20;
+
+    /// <summary>The most buckets in an answer about metrics. Default 10,000: more than a year of hours.</summary>
+    public int MetricsBucketsMax { get; init; } = 10_000;
 }

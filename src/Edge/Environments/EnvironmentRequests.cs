@@ -27,6 +27,7 @@ public sealed class EnvironmentRequests(
     private static readonly ReadOnlyMemory<byte> EmptyInput = "{}"u8.ToArray();
 
     private readonly ImageRequests _images = new(images, options, time);
+    private readonly QueryRequests _queries = new(catalog, options, time);
     private readonly long _started = time.GetTimestamp();
 
     /// <summary>The version that a health check reports.</summary>
@@ -76,6 +77,13 @@ public sealed class EnvironmentRequests(
             Wire.RpcRequest.RequestOneofCase.StartInstance => StartAsync(r.StartInstance, cancellation),
             Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => StatusAsync(r.GetInstanceStatus, cancellation),
             Wire.RpcRequest.RequestOneofCase.ListInstances => ListAsync(r.ListInstances, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ListCheckpoints =>
+                _queries.ListCheckpointsAsync(r.ListCheckpoints, cancellation),
+            Wire.RpcRequest.RequestOneofCase.GetCheckpoint =>
+                _queries.GetCheckpointAsync(r.GetCheckpoint, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ListEvents => _queries.ListEventsAsync(r.ListEvents, cancellation),
+            Wire.RpcRequest.RequestOneofCase.GetTenantMetrics =>
+                _queries.GetTenantMetricsAsync(r.GetTenantMetrics, cancellation),
             Wire.RpcRequest.RequestOneofCase.None =>
                 ValueTask.FromResult(Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request")),
             var later => ValueTask.FromResult(
@@ -85,10 +93,7 @@ public sealed class EnvironmentRequests(
     private async ValueTask<Wire.RpcResponse> HealthAsync(CancellationToken cancellation)
     {
         var healthy = await catalog.PingAsync(cancellation);
-        var active = healthy
-            ? (await catalog.ListInstancesAsync(
-                new InstanceFilter { Status = InstanceStatus.Running, Limit = 0 }, cancellation)).TotalCount
-            : 0;
+        var active = healthy ? await catalog.CountActiveAsync(cancellation) : 0;
         return new()
         {
             HealthCheck = new()
@@ -266,6 +271,10 @@ public sealed class EnvironmentRequests(
         Wire.RpcRequest.RequestOneofCase.DeleteImage => ErrorCodes.DeleteImage,
         Wire.RpcRequest.RequestOneofCase.StartInstance => ErrorCodes.StartInstance,
         Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => ErrorCodes.GetInstanceStatus,
+        Wire.RpcRequest.RequestOneofCase.ListCheckpoints => ErrorCodes.ListCheckpoints,
+        Wire.RpcRequest.RequestOneofCase.GetCheckpoint => ErrorCodes.GetCheckpoint,
+        Wire.RpcRequest.RequestOneofCase.ListEvents => ErrorCodes.ListEvents,
+        Wire.RpcRequest.RequestOneofCase.GetTenantMetrics => ErrorCodes.GetTenantMetrics,
         _ => ErrorCodes.ListInstances,
     };
 }

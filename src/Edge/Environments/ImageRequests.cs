@@ -173,5 +173,8 @@ internal static class Paging
 
     public static int Limit(uint asked, int max) => (int)Math.Min(asked == 0 ? Default : asked, (uint)max);
 
+    /// <summary>For the lists that tell "absent" from 0: absent means 100, 0 means no rows.</summary>
+    public static int OptionalLimit(uint? asked, int max) => (int)Math.Min(asked ?? Default, (uint)max);
+
     public static int Offset(uint asked) => (int)Math.Min(asked, int.MaxValue);
 }

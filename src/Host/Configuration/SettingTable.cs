@@ -114,6 +114,10 @@ internal static class SettingTable
             o => o.Edge.SleepMax, (o, v) => o.Edge = o.Edge with { SleepMax = v }),
         Of("edge.page-max", null, "the longest page of a list", Count,
             o => o.Edge.PageMax, (o, v) => o.Edge = o.Edge with { PageMax = Math.Max(1, v) }),
+        Of("edge.page-bytes-max", null, "payload bytes in a page of events", Bytes,
+            o => o.Edge.PageBytesMax, (o, v) => o.Edge = o.Edge with { PageBytesMax = v }),
+        Of("edge.metrics-buckets-max", null, "hours or days in an answer about metrics", Count,
+            o => o.Edge.MetricsBucketsMax, (o, v) => o.Edge = o.Edge with { MetricsBucketsMax = v }),
     ];
 
     internal static Setting Of<T>(

@@ -13,7 +13,7 @@ namespace Runtara.Persistence;
 /// Questions about instances, answered from rows that the journal's transactions write: what a reply acknowledged, the
 /// next query shows. A short database outage is waited out.
 /// </summary>
-public sealed class Catalog
+public sealed partial class Catalog
 {
     private const string Beyond = "\U0010FFFF";
 
@@ -45,7 +45,10 @@ public sealed class Catalog
             {
                 var matching = Matching(db.GetTable<InstanceTable>(), filter);
                 var count = await matching.CountAsync(token);
-                var page = await Ordered(matching, filter.Order).Skip(filter.Offset).Take(filter.Limit)
+                // The skipped rows are read from the index alone; only the page's own rows are looked up.
+                var ids = Ordered(matching, filter.Order).Skip(filter.Offset).Take(filter.Limit).Select(i => i.Id);
+                var paged = ids.Join(db.GetTable<InstanceTable>(), id => id, i => i.Id, (_, i) => i);
+                var page = await Ordered(paged, filter.Order)
                     .Select(i => new
                     {
                         i.Id, i.Tenant, i.Status, i.ImageId, i.ImageName, i.CreatedAt, i.StartedAt, i.FinishedAt,

@@ -49,6 +49,44 @@ internal sealed class InstanceTable
     [Column("output"), Nullable] public byte[]? Output { get; set; }
 }
 
+/// <summary>The checkpoint table as the queries see it.</summary>
+[Table("checkpoint")]
+internal sealed class CheckpointTable
+{
+    [Column("instance_id"), PrimaryKey(0), NotNull] public string InstanceId { get; set; } = "";
+
+    [Column("checkpoint_id"), PrimaryKey(1), NotNull] public string Key { get; set; } = "";
+
+    [Column("seq")] public long SequenceNr { get; set; }
+
+    [Column("at")] public long At { get; set; }
+
+    [Column("size")] public int SizeBytes { get; set; }
+
+    [Column("state"), NotNull] public byte[] State { get; set; } = [];
+}
+
+/// <summary>The event table as the queries see it.</summary>
+[Table("event")]
+internal sealed class EventTable
+{
+    [Column("event_id"), PrimaryKey] public long Id { get; set; }
+
+    [Column("instance_id"), NotNull] public string InstanceId { get; set; } = "";
+
+    [Column("seq")] public long SequenceNr { get; set; }
+
+    [Column("type"), NotNull] public string Type { get; set; } = "";
+
+    [Column("subtype"), Nullable] public string? Subtype { get; set; }
+
+    [Column("checkpoint_id"), Nullable] public string? CheckpointId { get; set; }
+
+    [Column("payload"), Nullable] public byte[]? Payload { get; set; }
+
+    [Column("created_at")] public long CreatedAt { get; set; }
+}
+
 /// <summary>The image table as the queries see it.</summary>
 [Table("image")]
 internal sealed class ImageTable

@@ -17,12 +17,16 @@ using Runtara.Edge.Instances;
 using Runtara.Persistence;
 using Runtara.Protocol;
 using Runtara.Quic;
+using Runtara.Testing.Postgres;
 using Wire = Runtara.Protocol.Environments;
 
 namespace Runtara.Edge.Tests.Harness;
 
-/// <summary>Everything of the daemon but its containers: store, actors, sockets, QUIC. Limits are small.</summary>
-public sealed class EdgeHost : IAsyncLifetime
+/// <summary>
+/// Everything of the daemon but its containers: store, actors, sockets, QUIC. Limits are small. On SQLite here, on
+/// PostgreSQL in <see cref="PostgresEdgeHost"/>.
+/// </summary>
+public class EdgeHost : IAsyncLifetime
 {
     public const string Tenant = "acme";
 
@@ -43,6 +47,8 @@ public sealed class EdgeHost : IAsyncLifetime
         OutputBytesMax = 3000,
         InputBytesMax = 2000,
         ImageBytesMax = 100_000,
+        PageBytesMax = 4000,
+        MetricsBucketsMax = 100,
         SleepMax = TimeSpan.FromHours(1),
         Frames = new FrameLimits { StallTimeout = TimeSpan.FromSeconds(3) },
     };
@@ -59,11 +65,14 @@ public sealed class EdgeHost : IAsyncLifetime
 
     public string NewName(string prefix = "i") => $"{prefix}-{Interlocked.Increment(ref _names)}";
 
+    /// <summary>The URL of a database of its own.</summary>
+    protected virtual Task<string> CreateDatabaseAsync() => Task.FromResult($"sqlite:{_directory}/store.db");
+
     public async Task InitializeAsync()
     {
         var time = TimeProvider.System;
         _store = await Store.OpenAsync(
-            new StoreOptions { DatabaseUrl = $"sqlite:{_directory}/store.db", DataDirectory = _directory }, default);
+            new StoreOptions { DatabaseUrl = await CreateDatabaseAsync(), DataDirectory = _directory }, default);
         _host = new HostBuilder().ConfigureServices(s => s.AddAkka("edge", akka => Compose(akka, time))).Build();
         await _host.StartAsync();
         _region = await _host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync();
@@ -141,7 +150,7 @@ public sealed class EdgeHost : IAsyncLifetime
     internal void Kill(string instance, int attempt) =>
         _region.Tell(RecordingRunner.Killed(new InstanceId(instance), new Attempt(attempt)));
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         await Environment.DisposeAsync();
         await _environments.DisposeAsync();
@@ -158,4 +167,29 @@ public sealed class EdgeHost : IAsyncLifetime
 public sealed class EdgeCollection : ICollectionFixture<EdgeHost>
 {
     public const string Name = "edge";
+}
+
+/// <summary>The same on PostgreSQL.</summary>
+public sealed class PostgresEdgeHost : EdgeHost
+{
+    private PostgresServer? _server;
+
+    protected override async Task<string> CreateDatabaseAsync()
+    {
+        _server = await PostgresServer.StartAsync();
+        return await _server.CreateDatabaseAsync();
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class PostgresEdgeCollection : ICollectionFixture<PostgresEdgeHost>
+{
+    public const string Name = "edge on PostgreSQL";
 }
