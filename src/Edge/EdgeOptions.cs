@@ -35,6 +35,9 @@ public sealed record EdgeOptions
     /// <summary>The longest sleep. Default ten years of 365 days.</summary>
     public TimeSpan SleepMax { get; init; } = TimeSpan.FromDays(3650);
 
+    /// <summary>The longest that a test of a capability may take. Default 1 h.</summary>
+    public TimeSpan CapabilityTimeoutMax { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>The longest page of a list. Default 1,000.</summary>
     public int PageMax { get; init; } = 1000;
 

@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using Akka.Remote.Hosting;
@@ -13,6 +14,7 @@ using Runtara.Edge.Instances;
 using Runtara.Persistence;
 using Runtara.Quic;
 using Runtara.Runner;
+using Runtara.Runner.Capabilities;
 
 namespace Runtara.Daemon;
 
@@ -101,7 +103,6 @@ internal static class DaemonHost
     {
         var options = configuration.Options;
         var time = services.GetRequiredService<TimeProvider>();
-        var doors = services.GetRequiredService<Doors>();
         akka
             .AddHocon(configuration.Akka, HoconAddMode.Prepend)
             .ConfigureLoggers(loggers =>
@@ -115,15 +116,27 @@ internal static class DaemonHost
             .AddRuntaraJournal(store)
             .AddInstances(
                 options.Instances, options.Wakes, store,
-                region => RunnerActor.Props(
-                    RunnerOf(options), region, doors.OfRunDirectories(region), store, store.Images, time,
-                    services.GetRequiredService<ILoggerFactory>()),
+                region => ComposeRunner(region, services, RunnerOf(options), store),
                 time)
             .AddStartup((system, _) =>
             {
                 var cluster = Akka.Cluster.Cluster.Get(system);
                 return cluster.JoinAsync(cluster.SelfAddress);
             });
+    }
+
+    private static Props ComposeRunner(
+        IActorRef region, IServiceProvider services, RunnerOptions options, Store store)
+    {
+        var time = services.GetRequiredService<TimeProvider>();
+        var doors = services.GetRequiredService<Doors>();
+        var logs = services.GetRequiredService<ILoggerFactory>();
+        var tests = new CapabilityRuns(
+            options.DataDirectory, store, doors.OfRunDirectories(region), options.StopGrace, time,
+            logs.CreateLogger("Runtara.Runner"));
+        doors.Capabilities = tests;
+        return ReportRouter.Props(
+            tests, region, reports => RunnerActor.Props(options, reports, tests, tests, store.Images, time, logs));
     }
 
     private static RunnerOptions RunnerOf(DaemonOptions options) => options.Runner with

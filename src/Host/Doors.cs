@@ -26,6 +26,9 @@ internal sealed class Doors(
     private EnvironmentQuicServer? _environment;
     private InstanceQuicServer? _instance;
 
+    /// <summary>What tests capabilities; set with the runner, before the doors open.</summary>
+    public ICapabilityRunner Capabilities { get; set; } = null!;
+
     /// <summary>Whether requests are served.</summary>
     public bool AreOpen { get; private set; }
 
@@ -55,7 +58,7 @@ internal sealed class Doors(
             log);
         _environment = new EnvironmentQuicServer(
             await ListenAsync(options.EnvironmentListen, certificate, cancellationToken),
-            new EnvironmentRequests(gate, catalog, images, options.Edge, time), options.Edge, time, log);
+            new EnvironmentRequests(gate, catalog, images, Capabilities, options.Edge, time), options.Edge, time, log);
         _instance.Start();
         _environment.Start();
         AreOpen = true;

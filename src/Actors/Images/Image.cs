@@ -29,12 +29,19 @@ public enum RunnerType
 /// <param name="RunnerType">The runner that it asks for.</param>
 /// <param name="Metadata">JSON bytes, or null.</param>
 public sealed record ImageRegistration(
-    TenantId Tenant, string Name, string? Description, RunnerType RunnerType, byte[]? Metadata);
+    TenantId Tenant, string Name, string? Description, RunnerType RunnerType, byte[]? Metadata)
+{
+    /// <summary>Whether the metadata describe agents, so that they are found without reading all metadata.</summary>
+    public bool HasAgents { get; init; }
+}
 
 /// <summary>A registered image: immutable, its bytes named by their SHA-256 (lowercase hex).</summary>
 public sealed record Image(
     ImageId Id, TenantId Tenant, string Name, string? Description, RunnerType RunnerType, byte[]? Metadata,
     string Sha256, long SizeBytes, DateTimeOffset CreatedAt);
+
+/// <summary>A current registration whose metadata describe agents.</summary>
+public sealed record AgentImage(ImageId Id, TenantId Tenant, string Name, RunnerType RunnerType, string Sha256);
 
 /// <summary>What became of a wish to delete an image.</summary>
 /// <param name="Found">False when there is no such image of that tenant.</param>

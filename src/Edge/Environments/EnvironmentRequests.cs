@@ -5,6 +5,7 @@ using System.Text;
 using Google.Protobuf;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
 using Runtara.Persistence;
 using Runtara.Protocol;
 using Wire = Runtara.Protocol.Environments;
@@ -16,7 +17,8 @@ namespace Runtara.Edge.Environments;
 /// texts and order of checks, semantics for everything that differs.
 /// </summary>
 public sealed class EnvironmentRequests(
-    InstanceGate gate, Catalog catalog, IImageStore images, EdgeOptions options, TimeProvider time)
+    InstanceGate gate, Catalog catalog, IImageStore images, ICapabilityRunner capabilities, EdgeOptions options,
+    TimeProvider time)
 {
     private static readonly ImmutableHashSet<string> ReservedVariables =
     [
@@ -28,6 +30,7 @@ public sealed class EnvironmentRequests(
 
     private readonly ImageRequests _images = new(images, options, time);
     private readonly QueryRequests _queries = new(catalog, options, time);
+    private readonly AgentRequests _agents = new(catalog.Agents, capabilities, options);
     private readonly long _started = time.GetTimestamp();
 
     /// <summary>The version that a health check reports.</summary>
@@ -84,6 +87,9 @@ public sealed class EnvironmentRequests(
             Wire.RpcRequest.RequestOneofCase.ListEvents => _queries.ListEventsAsync(r.ListEvents, cancellation),
             Wire.RpcRequest.RequestOneofCase.GetTenantMetrics =>
                 _queries.GetTenantMetricsAsync(r.GetTenantMetrics, cancellation),
+            Wire.RpcRequest.RequestOneofCase.TestCapability => _agents.TestAsync(r.TestCapability, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ListAgents => _agents.ListAsync(r.ListAgents, cancellation),
+            Wire.RpcRequest.RequestOneofCase.GetCapability => _agents.GetAsync(r.GetCapability, cancellation),
             Wire.RpcRequest.RequestOneofCase.None =>
                 ValueTask.FromResult(Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request")),
             var later => ValueTask.FromResult(
@@ -275,6 +281,9 @@ public sealed class EnvironmentRequests(
         Wire.RpcRequest.RequestOneofCase.GetCheckpoint => ErrorCodes.GetCheckpoint,
         Wire.RpcRequest.RequestOneofCase.ListEvents => ErrorCodes.ListEvents,
         Wire.RpcRequest.RequestOneofCase.GetTenantMetrics => ErrorCodes.GetTenantMetrics,
+        Wire.RpcRequest.RequestOneofCase.TestCapability => ErrorCodes.TestCapability,
+        Wire.RpcRequest.RequestOneofCase.ListAgents => ErrorCodes.ListAgents,
+        Wire.RpcRequest.RequestOneofCase.GetCapability => ErrorCodes.GetCapability,
         _ => ErrorCodes.ListInstances,
     };
 }

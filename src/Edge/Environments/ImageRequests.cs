@@ -17,7 +17,8 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     {
         var wrong = Check(r.TenantId, r.Name)
             ?? (r.Binary.IsEmpty ? "binary is required" : null)
-            ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null);
+            ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null)
+            ?? AgentMetadata.Check(r.Metadata.Memory);
         if (wrong is not null)
             return Registered(wrong);
         await using var upload = await images.BeginUploadAsync(cancellation);
@@ -34,7 +35,7 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     public async ValueTask<Wire.RpcResponse> RegisterStreamAsync(
         Wire.RegisterImageStreamStart r, PipeReader input, CancellationToken cancellation)
     {
-        if (Check(r.TenantId, r.Name) is { } wrong)
+        if ((Check(r.TenantId, r.Name) ?? AgentMetadata.Check(r.Metadata.Memory)) is { } wrong)
             return Registered(wrong);
         if (r.BinarySize > (ulong)options.ImageBytesMax)
             return Registered(TooLarge(r.BinarySize));
@@ -89,7 +90,10 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
         string tenantId, string name, string? description, Wire.RunnerType runnerType, ByteString metadata)
     {
         var known = Enum.IsDefined((RunnerType)(int)runnerType) ? (RunnerType)(int)runnerType : RunnerType.Oci;
-        return new(new(tenantId), name, description, known, IsJson(metadata.Memory) ? metadata.ToByteArray() : null);
+        return new(new(tenantId), name, description, known, IsJson(metadata.Memory) ? metadata.ToByteArray() : null)
+        {
+            HasAgents = AgentMetadata.HasAgents(metadata.Memory),
+        };
     }
 
     /// <summary>Whether the bytes are one JSON value; what is not is taken as absent, as in the reference.</summary>

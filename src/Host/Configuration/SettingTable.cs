@@ -112,6 +112,8 @@ internal static class SettingTable
             o => o.Edge.ImageBytesMax, (o, v) => o.Edge = o.Edge with { ImageBytesMax = v }),
         Of("edge.sleep-max", null, "the longest sleep", Duration,
             o => o.Edge.SleepMax, (o, v) => o.Edge = o.Edge with { SleepMax = v }),
+        Of("edge.capability-timeout-max", null, "the longest that a test of a capability may take", Duration,
+            o => o.Edge.CapabilityTimeoutMax, (o, v) => o.Edge = o.Edge with { CapabilityTimeoutMax = v }),
         Of("edge.page-max", null, "the longest page of a list", Count,
             o => o.Edge.PageMax, (o, v) => o.Edge = o.Edge with { PageMax = Math.Max(1, v) }),
         Of("edge.page-bytes-max", null, "payload bytes in a page of events", Bytes,

@@ -147,10 +147,16 @@ internal sealed class PostgresImageStore(PostgresDatabase database, StoreOptions
                 connection, "UPDATE image SET is_current = false WHERE tenant_id = $1 AND name = $2 AND is_current",
                 cancellation, Text(image.Tenant.Value), Text(image.Name));
             await ScalarAsync(
-                connection, "INSERT INTO image VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true)", cancellation,
+                connection,
+                """
+                INSERT INTO image (image_id, tenant_id, name, description, runner_type, metadata, sha256, size,
+                  created_at, is_current, has_agents)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, true, $10)
+                """,
+                cancellation,
                 Text(image.Id.Value), Text(image.Tenant.Value), Text(image.Name), Text(image.Description),
                 Int((int)image.RunnerType), Bytes(image.Metadata), Text(image.Sha256), Long(image.SizeBytes),
-                Long(Micros.Of(image.CreatedAt)));
+                Long(Micros.Of(image.CreatedAt)), new NpgsqlParameter<bool> { TypedValue = registration.HasAgents });
             await transaction.CommitAsync(cancellation);
             return image;
         }

@@ -9,7 +9,7 @@ internal static class PostgresSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, applied_at bigint NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView];
+    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages];
 
     /// <summary>A server built without lz4 keeps its default compression.</summary>
     public const string Compression =
@@ -120,5 +120,13 @@ internal static class PostgresSchema
           621355968000000000 + at * 10 AS created, NULL::varchar AS tags, payload AS message,
           serializer AS identifier, manifest, writer AS writer_uuid
         FROM journal;
+        """;
+
+    // Older metadata were not looked at when they came; whoever reads them finds out.
+    private const string AgentImages =
+        """
+        ALTER TABLE image ADD COLUMN has_agents boolean NOT NULL DEFAULT false;
+        UPDATE image SET has_agents = true WHERE metadata IS NOT NULL;
+        CREATE INDEX image_agents ON image (created_at DESC, image_id) WHERE is_current AND has_agents;
         """;
 }

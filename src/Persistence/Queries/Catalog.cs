@@ -24,7 +24,11 @@ public sealed partial class Catalog
     {
         _database = database;
         _checkpoints = new CheckpointReader(database);
+        Agents = new AgentImages(database);
     }
+
+    /// <summary>The images that provide agents.</summary>
+    public AgentImages Agents { get; }
 
     /// <summary>The instance with everything it has; null when there is none.</summary>
     public async ValueTask<InstanceRow?> FindInstanceAsync(InstanceId id, CancellationToken cancellation)

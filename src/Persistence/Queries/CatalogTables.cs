@@ -110,4 +110,6 @@ internal sealed class ImageTable
     [Column("created_at")] public long CreatedAt { get; set; }
 
     [Column("is_current")] public bool IsCurrent { get; set; }
+
+    [Column("has_agents")] public bool HasAgents { get; set; }
 }

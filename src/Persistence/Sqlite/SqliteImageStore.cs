@@ -99,10 +99,15 @@ internal sealed class SqliteImageStore(SqliteDatabase database, StoreOptions opt
                 ("$tenant", image.Tenant.Value), ("$name", image.Name));
             SqliteDatabase.Execute(
                 connection,
-                "INSERT INTO image VALUES ($id, $tenant, $name, $about, $runner, $metadata, $sha256, $size, $at, 1)",
+                """
+                INSERT INTO image (image_id, tenant_id, name, description, runner_type, metadata, sha256, size,
+                  created_at, is_current, has_agents)
+                VALUES ($id, $tenant, $name, $about, $runner, $metadata, $sha256, $size, $at, 1, $agents)
+                """,
                 ("$id", image.Id.Value), ("$tenant", image.Tenant.Value), ("$name", image.Name),
                 ("$about", image.Description), ("$runner", (int)image.RunnerType), ("$metadata", image.Metadata),
-                ("$sha256", image.Sha256), ("$size", image.SizeBytes), ("$at", Micros.Of(image.CreatedAt)));
+                ("$sha256", image.Sha256), ("$size", image.SizeBytes), ("$at", Micros.Of(image.CreatedAt)),
+                ("$agents", registration.HasAgents));
             return image;
         });
     }

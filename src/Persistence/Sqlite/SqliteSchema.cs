@@ -6,7 +6,7 @@ internal static class SqliteSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView];
+    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages];
 
     private const string Tables =
         """
@@ -94,5 +94,13 @@ internal static class SqliteSchema
           621355968000000000 + at * 10 AS created, NULL AS tags, payload AS message,
           serializer AS identifier, manifest, writer AS writer_uuid
         FROM journal;
+        """;
+
+    // Older metadata were not looked at when they came; whoever reads them finds out.
+    private const string AgentImages =
+        """
+        ALTER TABLE image ADD COLUMN has_agents INTEGER NOT NULL DEFAULT 0;
+        UPDATE image SET has_agents = 1 WHERE metadata IS NOT NULL;
+        CREATE INDEX image_agents ON image (created_at DESC, image_id) WHERE is_current AND has_agents;
         """;
 }

@@ -223,8 +223,6 @@ public sealed class InstanceTests(EdgeHost edge)
     [
         RpcRequest.RequestOneofCase.StopInstance, RpcRequest.RequestOneofCase.ResumeInstance,
         RpcRequest.RequestOneofCase.SendSignal, RpcRequest.RequestOneofCase.SendCustomSignal,
-        RpcRequest.RequestOneofCase.TestCapability, RpcRequest.RequestOneofCase.ListAgents,
-        RpcRequest.RequestOneofCase.GetCapability,
     ];
 
     [Theory, MemberData(nameof(Later))]

@@ -55,6 +55,8 @@ public class EdgeHost : IAsyncLifetime
 
     public string DirectoryPath => _directory;
 
+    internal RecordingCapabilities Capabilities { get; } = new();
+
     internal UnixDoor Door { get; private set; } = null!;
 
     /// <summary>A client of the environment protocol.</summary>
@@ -84,7 +86,7 @@ public class EdgeHost : IAsyncLifetime
             await ListenAsync(certificate), requests, Options, time, NullLogger.Instance);
         _environments = new EnvironmentQuicServer(
             await ListenAsync(certificate),
-            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Options, time), Options, time,
+            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Capabilities, Options, time), Options, time,
             NullLogger.Instance);
         _instances.Start();
         _environments.Start();

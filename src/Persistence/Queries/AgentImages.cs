@@ -1,0 +1,73 @@
+using LinqToDB;
+using LinqToDB.Async;
+using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
+using Runtara.Persistence.Projection;
+using Runtara.Persistence.Queries;
+
+namespace Runtara.Persistence;
+
+/// <summary>The current images whose metadata describe agents, found by an index of their own.</summary>
+public sealed class AgentImages
+{
+    private const int ReadAtOnce = 500;
+
+    private readonly Database _database;
+
+    internal AgentImages(Database database) => _database = database;
+
+    /// <summary>
+    /// All of them, newest first, then by id; <paramref name="tenants"/> null means of all tenants.
+    /// </summary>
+    public ValueTask<IReadOnlyList<AgentImage>> ListAsync(
+        IReadOnlyCollection<TenantId>? tenants, CancellationToken cancellation) =>
+        _database.RetryAsync(
+            async token =>
+            {
+                await using var db = _database.OpenCatalog();
+                IQueryable<ImageTable> rows = db.GetTable<ImageTable>().Where(i => i.IsCurrent && i.HasAgents);
+                if (tenants?.Select(t => Text.Clean(t.Value)).ToArray() is { } names)
+                    rows = rows.Where(i => names.Contains(i.Tenant));
+                var found = await rows.OrderByDescending(i => i.CreatedAt).ThenBy(i => i.Id)
+                    .Select(i => new { i.Id, i.Tenant, i.Name, i.RunnerType, i.Sha256 }).ToListAsync(token);
+                return (IReadOnlyList<AgentImage>)found.ConvertAll(i => new AgentImage(
+                    new ImageId(i.Id), new TenantId(i.Tenant), i.Name, (RunnerType)i.RunnerType, i.Sha256));
+            },
+            cancellation);
+
+    /// <summary>The metadata of these images; one that is gone is left out.</summary>
+    public async ValueTask<IReadOnlyDictionary<ImageId, ReadOnlyMemory<byte>>> ReadMetadataAsync(
+        IReadOnlyCollection<ImageId> images, CancellationToken cancellation)
+    {
+        var found = new Dictionary<ImageId, ReadOnlyMemory<byte>>();
+        foreach (var some in images.Select(i => Text.Clean(i.Value)).Chunk(ReadAtOnce))
+        {
+            await _database.RetryAsync(
+                async token =>
+                {
+                    await using var db = _database.OpenCatalog();
+                    var rows = await db.GetTable<ImageTable>().Where(i => some.Contains(i.Id))
+                        .Select(i => new { i.Id, i.Metadata }).ToListAsync(token);
+                    foreach (var row in rows)
+                        found[new ImageId(row.Id)] = row.Metadata;
+                    return true;
+                },
+                cancellation);
+        }
+        return found;
+    }
+
+    /// <summary>The current image of a tenant with this name; null when there is none.</summary>
+    public ValueTask<AgentImage?> FindByNameAsync(TenantId tenant, string name, CancellationToken cancellation) =>
+        _database.RetryAsync(
+            async token =>
+            {
+                await using var db = _database.OpenCatalog();
+                var i = await db.GetTable<ImageTable>()
+                    .Where(i => i.IsCurrent && i.Tenant == Text.Clean(tenant.Value) && i.Name == Text.Clean(name))
+                    .Select(i => new { i.Id, i.Tenant, i.Name, i.RunnerType, i.Sha256 }).FirstOrDefaultAsync(token);
+                return i is null ? null : new AgentImage(
+                    new ImageId(i.Id), new TenantId(i.Tenant), i.Name, (RunnerType)i.RunnerType, i.Sha256);
+            },
+            cancellation);
+}

@@ -1,0 +1,158 @@
+using System.Collections.Concurrent;
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Runner.Files;
+
+namespace Runtara.Runner.Capabilities;
+
+/// <summary>
+/// Tests of capabilities, as attempts that no instance stands behind: the runner of the node queues, launches and stops
+/// them like any other, its reports about them come here (<see cref="ReportRouter"/>), their input comes from here, and
+/// they get no socket, because there is nothing that they could report to.
+/// </summary>
+public sealed class CapabilityRuns(
+    string dataDirectory, IInstanceInputs inputs, IInstanceDoor door, TimeSpan stopGrace, TimeProvider time,
+    ILogger log) : ICapabilityRunner, IInstanceInputs, IInstanceDoor
+{
+    /// <summary>What the ids of their attempts begin with, as in the reference.</summary>
+    public const string Prefix = "test-";
+
+    // Beyond the grace: how long the runner may take to report what it killed.
+    private static readonly TimeSpan ReportWithin = TimeSpan.FromSeconds(30);
+    private static readonly Attempt Only = Attempt.None.Next();
+    private readonly ConcurrentDictionary<InstanceId, Run> _runs = new();
+    private readonly TaskCompletionSource<IActorRef> _runner = new();
+
+    /// <summary>The runner of the node. Runs wait until it is known.</summary>
+    public void UseRunner(IActorRef runner) => _runner.TrySetResult(runner);
+
+    /// <inheritdoc />
+    public async ValueTask<CapabilityOutcome> RunAsync(CapabilityTest test, CancellationToken cancellation)
+    {
+        var id = new InstanceId(Prefix + Guid.NewGuid());
+        var run = _runs[id] = new Run(test.Input);
+        try
+        {
+            return await RunAsync(id, test, run, cancellation);
+        }
+        finally
+        {
+            RemoveDirectory(id, test.Tenant);
+            _runs.TryRemove(id, out _);
+        }
+    }
+
+    private async Task<CapabilityOutcome> RunAsync(
+        InstanceId id, CapabilityTest test, Run run, CancellationToken cancellation)
+    {
+        using var timeout = new CancellationTokenSource(test.Timeout, time);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation);
+        var runner = await _runner.Task.WaitAsync(cancellation);
+        try
+        {
+            runner.Tell(new RunnerCommand.RequestSlot(id, Only, test.Tenant));
+            await run.Granted.Task.WaitAsync(over.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            runner.Tell(new RunnerCommand.ReleaseSlot(id, Only));
+            cancellation.ThrowIfCancellationRequested();
+            return new CapabilityOutcome.NoPlace();
+        }
+        var launched = time.GetTimestamp();
+        runner.Tell(new RunnerCommand.Launch(
+            id, Only, test.Tenant, test.Image, test.ImageSha256, new Dictionary<string, string>(), null));
+        var timedOut = !await EndsAsync(run, over.Token);
+        if (timedOut)
+            await StopAsync(runner, id, run);
+        cancellation.ThrowIfCancellationRequested();
+        return !run.Ended.Task.IsCompleted
+            ? new CapabilityOutcome.NotStarted("the runner does not say how the program ended")
+            : await run.Ended.Task switch
+            {
+                InstanceCommand.ProcessExited exited =>
+                    new CapabilityOutcome.Exited(exited.Report, timedOut, time.GetElapsedTime(launched)),
+                InstanceCommand.LaunchFailed failed => new CapabilityOutcome.NotStarted(failed.Error),
+                InstanceCommand.AttemptVanished vanished => new CapabilityOutcome.NotStarted(vanished.Reason),
+                var other => new CapabilityOutcome.NotStarted($"unexpected report {other.GetType().Name}"),
+            };
+    }
+
+    private static async Task<bool> EndsAsync(Run run, CancellationToken over)
+    {
+        try
+        {
+            await run.Ended.Task.WaitAsync(over);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return run.Ended.Task.IsCompleted;
+        }
+    }
+
+    private async Task StopAsync(IActorRef runner, InstanceId id, Run run)
+    {
+        runner.Tell(new RunnerCommand.Stop(id, Only, stopGrace));
+        using var late = new CancellationTokenSource(stopGrace + ReportWithin, time);
+        await EndsAsync(run, late.Token);
+    }
+
+    private void RemoveDirectory(InstanceId id, TenantId tenant)
+    {
+        var runs = Path.GetDirectoryName(new RunDirectory(dataDirectory, tenant.Value, id.Value).Path)!;
+        if (!Directory.Exists(runs))
+            return;
+        try
+        {
+            using var directory = SafeDirectory.Open(runs);
+            directory.Remove(PathNames.OfInstance(id.Value));
+        }
+        catch (IOException e)
+        {
+            log.CleanupFailed(id.Value, Only.Number, e.Message);
+        }
+    }
+
+    /// <summary>Takes a report of the runner; false when it is about an instance.</summary>
+    internal bool Take(InstanceCommand report)
+    {
+        if (!_runs.TryGetValue(report.Instance, out var run))
+            return false;
+        if (report is InstanceCommand.SlotGranted)
+            run.Granted.TrySetResult();
+        else
+            run.Ended.TrySetResult(report);
+        return true;
+    }
+
+    /// <inheritdoc />
+    public ValueTask<ReadOnlyMemory<byte>> ReadInputAsync(InstanceId instance, CancellationToken cancellation) =>
+        _runs.TryGetValue(instance, out var run)
+            ? ValueTask.FromResult(run.Input)
+            : inputs.ReadInputAsync(instance, cancellation);
+
+    /// <inheritdoc />
+    public ValueTask<IAsyncDisposable> OpenAsync(
+        InstanceId instance, TenantId tenant, Attempt attempt, string socketPath, CancellationToken cancellation) =>
+        _runs.ContainsKey(instance)
+            ? ValueTask.FromResult<IAsyncDisposable>(new NoDoor())
+            : door.OpenAsync(instance, tenant, attempt, socketPath, cancellation);
+
+    private sealed class Run(ReadOnlyMemory<byte> input)
+    {
+        internal ReadOnlyMemory<byte> Input => input;
+
+        internal TaskCompletionSource Granted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal TaskCompletionSource<InstanceCommand> Ended { get; } =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private sealed class NoDoor : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}
