@@ -1,3 +1,4 @@
+using System.Text;
 using Runtara.Protocol;
 
 namespace Runtara.Edge;
@@ -23,6 +24,18 @@ public sealed record EdgeOptions
     /// <summary>The largest event payload, but for results. Default 4 MiB.</summary>
     public int EventBytesMax { get; init; } = 4 << 20;
 
+    /// <summary>The longest key of a checkpoint, sleep or custom signal, in bytes of UTF-8. Default 1,024.</summary>
+    public int KeyBytesMax { get; init; } = 1024;
+
+    /// <summary>The largest payload of a signal, custom or not. Default 1 MiB.</summary>
+    public int SignalBytesMax { get; init; } = 1 << 20;
+
+    /// <summary>The longest grace that a stop may ask for. Default 1 h.</summary>
+    public TimeSpan StopGraceMax { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>The longest reason of a stop, in characters. Default 4,096.</summary>
+    public int ReasonLengthMax { get; init; } = 4096;
+
     /// <summary>The largest input. Default 16 MiB.</summary>
     public int InputBytesMax { get; init; } = 16 << 20;
 
@@ -46,4 +59,9 @@ public sealed record EdgeOptions
 
     /// <summary>The most buckets in an answer about metrics. Default 10,000: more than a year of hours.</summary>
     public int MetricsBucketsMax { get; init; } = 10_000;
+
+    /// <summary>What is wrong with the length of a key; null when nothing is.</summary>
+    internal string? CheckKey(string key) => Encoding.UTF8.GetByteCount(key) is var bytes && bytes > KeyBytesMax
+        ? $"checkpoint_id has {bytes} bytes, the limit is {KeyBytesMax} (edge.key-bytes-max)"
+        : null;
 }

@@ -9,9 +9,6 @@ public static class ErrorCodes
     /// <summary>Both protocols: the request holds no known arm.</summary>
     public const string EmptyRequest = "EMPTY_REQUEST";
 
-    /// <summary>Both protocols: this server knows the request but does not offer it. Not in Runtara 1.4.1.</summary>
-    public const string NotImplemented = "NOT_IMPLEMENTED";
-
     /// <summary>Environment: health_check.</summary>
     public const string HealthCheck = "HEALTH_CHECK_ERROR";
 

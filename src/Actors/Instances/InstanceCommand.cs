@@ -21,6 +21,23 @@ public abstract record InstanceCommand(InstanceId Instance)
     /// <summary>Asks for what only memory knows: when the workflow was last heard of.</summary>
     public sealed record GetPresence(InstanceId Instance) : InstanceCommand(Instance);
 
+    /// <summary>
+    /// Ends the instance: at once when it has no container, else by SIGTERM and, after <paramref name="Grace"/>,
+    /// SIGKILL. A result reported within the grace wins.
+    /// </summary>
+    public sealed record StopInstance(InstanceId Instance, TimeSpan Grace, string? Reason) : InstanceCommand(Instance);
+
+    /// <summary>A suspended instance goes on; a sleep that it is in counts as elapsed.</summary>
+    public sealed record ResumeInstance(InstanceId Instance) : InstanceCommand(Instance);
+
+    /// <summary>An instance-wide signal: cancel beats pause, pause beats resume.</summary>
+    public sealed record SendSignal(InstanceId Instance, SignalKind Kind, ReadOnlyMemory<byte> Payload)
+        : InstanceCommand(Instance);
+
+    /// <summary>A signal for whoever asks with this key; queued behind those before it.</summary>
+    public sealed record SendCustomSignal(
+        InstanceId Instance, string Key, ReadOnlyMemory<byte> Payload, Guid Request) : InstanceCommand(Instance);
+
     // The workflow.
 
     /// <summary>The workflow says that it runs; creates the instance when nobody started it.</summary>
@@ -56,14 +73,24 @@ public abstract record InstanceCommand(InstanceId Instance)
     /// <summary>Something for the event list.</summary>
     public sealed record ReportCustom(
         InstanceId Instance, string? Subtype, string? CheckpointId, ReadOnlyMemory<byte> Payload,
-        DateTimeOffset? ReportedAt, Attempt? From) : InstanceCommand(Instance);
+        DateTimeOffset? ReportedAt, Attempt? From) : InstanceCommand(Instance)
+    {
+        /// <summary>The request that it came by: one sent again is not stored twice. Empty: unknown.</summary>
+        public Guid Request { get; init; }
+    }
 
     /// <summary>The audit record of a retried step.</summary>
     public sealed record RecordRetry(
         InstanceId Instance, string CheckpointId, int AttemptNumber, string? ErrorMessage, Attempt? From)
-        : InstanceCommand(Instance);
+        : InstanceCommand(Instance)
+    {
+        /// <summary>The request that it came by: one sent again is not stored twice. Empty: unknown.</summary>
+        public Guid Request { get; init; }
+    }
 
-    /// <summary>Asks for the waiting signal.</summary>
+    /// <summary>
+    /// Asks for the instance-wide signal that waits and, with a key, for the oldest custom signal of that key.
+    /// </summary>
     public sealed record PollSignals(InstanceId Instance, string? CheckpointId, Attempt? From)
         : InstanceCommand(Instance);
 

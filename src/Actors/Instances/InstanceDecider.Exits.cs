@@ -20,18 +20,24 @@ public sealed partial class InstanceDecider
         var reported = c.Report.Output is { } output ? FromOutput(s, output, now) : null;
         if (reported is Completed or Failed)
             return reported;
-        if (s.Facts.Signal?.Kind == SignalKind.Cancel)
-            return new Cancelled(Reason(s.Facts.Signal), now);
-        return s.Stop?.Reason switch
-        {
-            StopReason.Timeout => TimedOut(s, now),
-            StopReason.Cancel => new Cancelled(null, now),
-            StopReason.Stale => Crash(s, StaleText(s), now),
-            _ when reported is not null => reported,
-            _ when c.Report.ExitCode == 0 => new Failed("exited without reporting a result", now),
-            _ => Crash(s, Describe(c.Report), now),
-        };
+        if (Ordered(s, now) is { } ordered)
+            return ordered;
+        if (reported is not null)
+            return reported;
+        return c.Report.ExitCode == 0
+            ? new Failed("exited without reporting a result", now)
+            : Crash(s, Describe(c.Report), now);
     }
+
+    /// <summary>What the end of an attempt means when a caller or the clock had asked for it; else null.</summary>
+    private InstanceEvent? Ordered(Live s, DateTimeOffset now) => s switch
+    {
+        { Stop.Reason: StopReason.Cancel } => new Cancelled(null, now),
+        { Facts.Signal: { Kind: SignalKind.Cancel } cancel } => new Cancelled(Reason(cancel), now),
+        { Stop.Reason: StopReason.Timeout } => TimedOut(s, now),
+        { Stop.Reason: StopReason.Stale } => Crash(s, StaleText(s), now),
+        _ => null,
+    };
 
     private static InstanceEvent FromOutput(Live s, RunOutput output, DateTimeOffset now) => output.Status switch
     {
@@ -44,13 +50,8 @@ public sealed partial class InstanceDecider
         _ => new Failed("Invalid sleep output", now),
     };
 
-    private InstanceEvent Vanish(Live s, AttemptVanished c, DateTimeOffset now) => s.Stop?.Reason switch
-    {
-        StopReason.Timeout => TimedOut(s, now),
-        StopReason.Cancel => new Cancelled(null, now),
-        StopReason.Stale => Crash(s, StaleText(s), now),
-        _ => new AttemptLost(c.Attempt, c.Reason, now),
-    };
+    private InstanceEvent Vanish(Live s, AttemptVanished c, DateTimeOffset now) =>
+        Ordered(s, now) ?? new AttemptLost(c.Attempt, c.Reason, now);
 
     private InstanceEvent Crash(Live s, string what, DateTimeOffset now)
     {
@@ -90,6 +91,8 @@ public sealed partial class InstanceDecider
         Live { Stop: { } stop } s
             when s.Leaving() is { } attempt && now >= stop.At + stop.Grace + settings.LeaveWithin =>
             Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
+        Live { Stop: { } stop } s when s.Leaving() is null && now >= stop.At + stop.Grace =>
+            Report(new Cancelled(null, now)),
         Live { Stop: not null } => Decision.Nothing,
         Live s when s.Leaving() is not null && now >= s.Since + s.Facts.Timeout =>
             Order(s, StopReason.Timeout, settings.StopGrace, now),
@@ -112,10 +115,10 @@ public sealed partial class InstanceDecider
     private static Decision Hibernate(Running s, DateTimeOffset now)
     {
         var (key, wakeAt) = s.Presence.Waiting.MinBy(sleep => sleep.Value);
-        return new Decision(
-            null,
-            [new Hibernated(s.Facts.Attempt, key, wakeAt, now)],
-            [new RunnerCommand.Stop(s.Facts.Id, s.Facts.Attempt, TimeSpan.Zero)]);
+        InstanceEvent rest = s.Facts.Signal is { Kind: SignalKind.Cancel } cancel
+            ? new Cancelled(Reason(cancel), now)
+            : new Hibernated(s.Facts.Attempt, key, wakeAt, now);
+        return new Decision(null, [rest], [new RunnerCommand.Stop(s.Facts.Id, s.Facts.Attempt, TimeSpan.Zero)]);
     }
 
     // A sleep whose reply is held is a reason for silence.
@@ -143,6 +146,7 @@ public sealed partial class InstanceDecider
     public DateTimeOffset? NextDeadline(InstanceState state) => state switch
     {
         Pending s => s.NotBefore,
+        Live { Stop: { } stop } s when s.Leaving() is null => stop.At + stop.Grace,
         Live { Stop: { } stop } => stop.At + stop.Grace + settings.LeaveWithin,
         Running s => Earliest(StaleAt(s), Earliest(TimeoutAt(s), HibernateAt(s))),
         Live s => TimeoutAt(s),
@@ -168,8 +172,13 @@ public sealed partial class InstanceDecider
         {
             Heartbeat c when !IsStale(live, c.From) => live.Presence with { SeenAt = now, HeartbeatAt = now },
             Sleep c when !IsStale(live, c.From) => Waits(live, c, now),
-            SaveCheckpoint or LookUpCheckpoint or Register or ReportCustom or RecordRetry or PollSignals
-                or AcknowledgeSignal => Awake(live.Presence, now),
+            SaveCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            LookUpCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            Register c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            ReportCustom c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            RecordRetry c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            PollSignals c when !IsStale(live, c.From) => Awake(live.Presence, now),
+            AcknowledgeSignal c when !IsStale(live, c.From) => Awake(live.Presence, now),
             _ => live.Presence,
         };
         return ReferenceEquals(presence, live.Presence) ? state : live with { Presence = presence };
@@ -199,9 +208,18 @@ public sealed partial class InstanceDecider
     {
         Pending s when now >= s.NotBefore =>
             [new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)],
-        Live s when s.Leaving() is { } attempt => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
+        Live s when s.Leaving() is { } attempt =>
+            [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant), .. StopAgain(s, attempt, now)],
         Suspended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
         Ended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
         _ => [],
     };
+
+    private static RunnerCommand[] StopAgain(Live s, Attempt attempt, DateTimeOffset now)
+    {
+        if (s.Stop is not { } stop)
+            return [];
+        var left = stop.At + stop.Grace - now;
+        return [new RunnerCommand.Stop(s.Facts.Id, attempt, left > TimeSpan.Zero ? left : TimeSpan.Zero)];
+    }
 }

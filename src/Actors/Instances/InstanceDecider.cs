@@ -19,6 +19,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     public Decision Decide(InstanceState state, InstanceCommand command, DateTimeOffset now) => command switch
     {
         Start or GetPresence or Register => OfBeginning(state, command, now),
+        StopInstance or ResumeInstance or SendSignal or SendCustomSignal => OfCaller(state, command, now),
+        PollSignals or AcknowledgeSignal => OfSignals(state, command, now),
         SlotGranted or LaunchFailed or ProcessExited or AttemptVanished => OfRunner(state, command, now),
         Wake or Tick or Ensure => OfTime(state, command, now),
         _ => OfWorkflow(state, command, now),
@@ -51,7 +53,9 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Live s, SaveCheckpoint c) when !IsStale(s, c.From) => Save(s, c, now),
             (Existing s, SaveCheckpoint) => RefuseState(s),
             (Existing s, LookUpCheckpoint c) => Answer(
-                s.Facts.Checkpoints.Contains(c.CheckpointId) ? new CheckpointFound(null) : new CheckpointMissing()),
+                s.Facts.Checkpoints.Contains(c.CheckpointId)
+                    ? new CheckpointFound(null, null)
+                    : new CheckpointMissing()),
             (Live s, Sleep c) when !IsStale(s, c.From) => FallAsleep(s, c, now),
             (Existing s, Sleep) => RefuseState(s),
             (Existing, Heartbeat) => Done(),
@@ -60,21 +64,15 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Ended s, ReportCompleted c) => EndAgain(s, InstanceStatus.Completed, Sha256(c.Output)),
             (Live s, ReportFailed c) when !IsStale(s, c.From) => Accept(new Failed(c.Error, now)),
             (Ended s, ReportFailed c) => EndAgain(s, InstanceStatus.Failed, c.Error),
-            (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept(StopHere(s, now)),
+            (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept([.. Consume(s, now), StopHere(s, now)]),
             (Suspended, ReportSuspended) => Done(),
             (Ended { Outcome: InstanceStatus.Cancelled }, ReportSuspended) => Done(),
-            (Live s, ReportCustom c) when !IsStale(s, c.From) => Accept(Custom(c, now)),
+            (Existing s, ReportCustom c) when IsRepeated(s, c.Request) => Done(),
+            (Live s, ReportCustom c) when !IsStale(s, c.From) => Accept([Custom(c, now), .. Consume(s, now)]),
             (Ended s, ReportSuspended or ReportCustom) => Refuse(Refusal.Terminal, AlreadyEnded(s)),
             (Existing s, ReportCompleted or ReportFailed or ReportSuspended or ReportCustom) => RefuseState(s),
-            (Live s, RecordRetry c) when !IsStale(s, c.From) =>
-                Accept(new RetryRecorded(c.CheckpointId, c.AttemptNumber, c.ErrorMessage, now)),
+            (Live s, RecordRetry c) when !IsStale(s, c.From) && !IsRepeated(s, c.Request) => Accept(Retry(c, now)),
             (_, RecordRetry) => Done(),
-
-            (Existing s, PollSignals) => Answer(new Signals(s.Facts.Signal)),
-            (Absent, PollSignals) => Answer(new Signals(null)),
-            (Existing { Facts.Signal: { } waiting } s, AcknowledgeSignal c) when waiting.Kind == c.Kind =>
-                Acknowledge(s, c.Kind, now),
-            (_, AcknowledgeSignal) => Done(),
             _ => throw Impossible(state, command),
         };
 
@@ -85,7 +83,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Live s, SlotGranted c) when c.Attempt == s.Facts.Attempt => Decision.Nothing,
             (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
             (Live s, LaunchFailed c) when c.Attempt == s.Facts.Attempt =>
-                Report(Crash(s, $"Launch failed: {c.Error}", now)),
+                Report(Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
             (Live s, ProcessExited c) when c.Attempt == s.Facts.Attempt => Report(Exit(c, now), AfterExit(s, c, now)),
             (Existing s, ProcessExited c) when c.Attempt == Leaving(s) => Report(Exit(c, now)),
             (Live s, AttemptVanished c) when c.Attempt == s.Facts.Attempt => Report(Vanish(s, c, now)),
@@ -139,8 +137,9 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
 
     private Decision Save(Live s, SaveCheckpoint c, DateTimeOffset now)
     {
+        var (custom, delivery) = Deliver(s, c.CheckpointId, now);
         if (s.Facts.Checkpoints.Contains(c.CheckpointId))
-            return Answer(new CheckpointFound(s.Facts.Signal));
+            return new Decision(new CheckpointFound(s.Facts.Signal, custom), delivery, []);
         if (s.Facts.Checkpoints.Count >= settings.CheckpointsMax)
         {
             return Refuse(
@@ -149,7 +148,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
                 + "which is the limit (instances.checkpoints-max)");
         }
         var saved = new CheckpointSaved(c.CheckpointId, c.State.Length, now) { State = c.State };
-        return new Decision(new CheckpointStored(s.Facts.Signal), [saved], []);
+        return new Decision(
+            new CheckpointStored(s.Facts.Signal, custom), [saved, .. Consume(s, now), .. delivery], []);
     }
 
     private static Decision FallAsleep(Live s, Sleep c, DateTimeOffset now)
@@ -171,17 +171,14 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     private static Decision EndAgain(Ended s, InstanceStatus outcome, string result) =>
         s.Outcome == outcome && s.Result == result ? Done() : Refuse(Refusal.Terminal, AlreadyEnded(s));
 
-    private static InstanceEvent StopHere(Live s, DateTimeOffset now) => s.Facts.Signal?.Kind == SignalKind.Cancel
-        ? new Cancelled(Reason(s.Facts.Signal), now)
-        : new Paused(s.Facts.Attempt, now);
-
     private static CustomReported Custom(ReportCustom c, DateTimeOffset now) =>
-        new(c.Subtype, c.CheckpointId, c.ReportedAt ?? now, now) { Payload = c.Payload };
+        new(c.Subtype, c.CheckpointId, c.ReportedAt ?? now, now) { Payload = c.Payload, Request = c.Request };
 
-    private static Decision Acknowledge(Existing s, SignalKind kind, DateTimeOffset now) =>
-        kind == SignalKind.Cancel && s is not Ended
-            ? Accept(new SignalAcknowledged(kind, now), new Cancelled(Reason(s.Facts.Signal!), now))
-            : Accept(new SignalAcknowledged(kind, now));
+    private static RetryRecorded Retry(RecordRetry c, DateTimeOffset now) =>
+        new(c.CheckpointId, c.AttemptNumber, c.ErrorMessage, now) { Request = c.Request };
+
+    private static bool IsRepeated(Existing s, Guid request) =>
+        request != Guid.Empty && s.Facts.RecentRequests.Contains(request);
 
     private static Decision Launch(Pending s, DateTimeOffset now)
     {
@@ -232,9 +229,6 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
         Ended e => e.Leaving,
         _ => null,
     };
-
-    private static string? Reason(PendingSignal signal) =>
-        signal.Payload.IsEmpty ? null : System.Text.Encoding.UTF8.GetString(signal.Payload.Span);
 
     private static string Sha256(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes.Span));
 

@@ -152,11 +152,18 @@ public abstract record InstanceEvent(DateTimeOffset At)
     {
         /// <summary>The payload bytes.</summary>
         public ReadOnlyMemory<byte> Payload { get; init; }
+
+        /// <summary>The request that it came by; empty when unknown.</summary>
+        public Guid Request { get; init; }
     }
 
     /// <summary>The workflow retried a step; kept for the audit.</summary>
     public sealed record RetryRecorded(
-        string CheckpointId, int AttemptNumber, string? ErrorMessage, DateTimeOffset At) : InstanceEvent(At);
+        string CheckpointId, int AttemptNumber, string? ErrorMessage, DateTimeOffset At) : InstanceEvent(At)
+    {
+        /// <summary>The request that it came by; empty when unknown.</summary>
+        public Guid Request { get; init; }
+    }
 
     /// <summary>A signal waits for the workflow.</summary>
     public sealed record SignalSent(SignalKind Kind, DateTimeOffset At) : InstanceEvent(At)
@@ -167,4 +174,24 @@ public abstract record InstanceEvent(DateTimeOffset At)
 
     /// <summary>The workflow acknowledged the waiting signal of this kind.</summary>
     public sealed record SignalAcknowledged(SignalKind Kind, DateTimeOffset At) : InstanceEvent(At);
+
+    /// <summary>
+    /// A custom signal joined the queue of its key. <paramref name="Number"/> counts those of the instance, from 1.
+    /// </summary>
+    public sealed record CustomSignalSent(long Number, string Key, Guid Request, DateTimeOffset At)
+        : InstanceEvent(At)
+    {
+        /// <summary>The payload bytes; they go to the catalog.</summary>
+        public ReadOnlyMemory<byte> Payload { get; init; }
+    }
+
+    /// <summary>
+    /// The live attempt was given the oldest signal of a key. It is given the same one until it is consumed.
+    /// </summary>
+    public sealed record CustomSignalDelivered(string Key, long Number, DateTimeOffset At) : InstanceEvent(At);
+
+    /// <summary>
+    /// The attempt saved a new checkpoint or reported an event after these were delivered: they are done with.
+    /// </summary>
+    public sealed record CustomSignalsConsumed(ImmutableArray<long> Numbers, DateTimeOffset At) : InstanceEvent(At);
 }

@@ -31,11 +31,17 @@ public abstract record InstanceReply
     /// <summary>Not done, and nothing changed. The text is the wire's.</summary>
     public sealed record Refused(Refusal Reason, string Text) : InstanceReply;
 
-    /// <summary>The checkpoint is saved and was new.</summary>
-    public sealed record CheckpointStored(PendingSignal? Signal) : InstanceReply;
+    /// <summary>
+    /// The checkpoint is saved and was new. <paramref name="CustomSignal"/> is the number of the signal that waits
+    /// under its key, if any; its payload is in the catalog.
+    /// </summary>
+    public sealed record CheckpointStored(PendingSignal? Signal, long? CustomSignal) : InstanceReply;
 
-    /// <summary>The checkpoint was there before; its bytes are in the catalog.</summary>
-    public sealed record CheckpointFound(PendingSignal? Signal) : InstanceReply;
+    /// <summary>
+    /// The checkpoint was there before; its bytes are in the catalog. For <paramref name="CustomSignal"/> see
+    /// <see cref="CheckpointStored"/>.
+    /// </summary>
+    public sealed record CheckpointFound(PendingSignal? Signal, long? CustomSignal) : InstanceReply;
 
     /// <summary>There is no such checkpoint.</summary>
     public sealed record CheckpointMissing : InstanceReply;
@@ -46,8 +52,11 @@ public abstract record InstanceReply
     /// <summary>The sleep goes on until then; ask again with the same key.</summary>
     public sealed record SleepUntil(DateTimeOffset WakeAt) : InstanceReply;
 
-    /// <summary>What waits for the workflow.</summary>
-    public sealed record Signals(PendingSignal? Signal) : InstanceReply;
+    /// <summary>
+    /// What waits for the workflow; <paramref name="CustomSignal"/> is the number of a signal whose payload is in the
+    /// catalog.
+    /// </summary>
+    public sealed record Signals(PendingSignal? Signal, long? CustomSignal) : InstanceReply;
 
     /// <summary>When the workflow was last heard of.</summary>
     public sealed record LastHeard(DateTimeOffset? HeartbeatAt) : InstanceReply;

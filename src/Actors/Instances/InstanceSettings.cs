@@ -29,6 +29,9 @@ public sealed record InstanceSettings
     /// <summary>How long a process may go on after it reported its end, before it is stopped. Default 10 s.</summary>
     public TimeSpan LeaveWithin { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>The most custom signals that wait under one key of an instance. Default 10,000.</summary>
+    public int CustomSignalsMax { get; init; } = 10_000;
+
     /// <summary>The most checkpoints of one instance. Default 100,000.</summary>
     public int CheckpointsMax { get; init; } = 100_000;
 }

@@ -56,6 +56,18 @@ public sealed record InstanceFacts
 
     /// <summary>The instance-wide signal that waits for an acknowledgement.</summary>
     public PendingSignal? Signal { get; init; }
+
+    /// <summary>The custom signals that wait.</summary>
+    public CustomSignals CustomSignals { get; init; } = CustomSignals.None;
+
+    /// <summary>
+    /// The newest requests that would happen twice if they were carried out again, at most
+    /// <see cref="RecentRequestsMax"/>.
+    /// </summary>
+    public ImmutableList<Guid> RecentRequests { get; init; } = [];
+
+    /// <summary>How many requests are remembered: more than can be under way at one instance.</summary>
+    public const int RecentRequestsMax = 256;
 }
 
 /// <summary>A signal that the workflow has not acknowledged.</summary>
@@ -114,6 +126,9 @@ public abstract record InstanceState
     {
         /// <inheritdoc />
         public override InstanceStatus Status => InstanceStatus.Pending;
+
+        /// <summary>Whether a caller resumed it: the same wish once more is then granted already.</summary>
+        public bool Resumed { get; init; }
     }
 
     /// <summary>An attempt has a process, or is about to. <paramref name="Since"/> is its launch.</summary>
@@ -170,7 +185,8 @@ public abstract record InstanceState
         (Live l, InstanceEvent.Hibernated e) => Hibernate(l, e),
         (Live l, InstanceEvent.Paused e) =>
             new Suspended(Unsignalled(l.Facts, SignalKind.Pause), null, e.At, l.Leaving()),
-        (Suspended s, InstanceEvent.Woken e) => new Pending(e.Early ? SleptEnough(s.Facts, e.At) : s.Facts, e.At),
+        (Suspended s, InstanceEvent.Woken { Early: true } e) => ResumedBy(s, e),
+        (Suspended s, InstanceEvent.Woken e) => new Pending(s.Facts, e.At),
         (Live l, InstanceEvent.StopRequested e) => l with { Stop = new StopOrder(e.Reason, e.At, e.Grace) },
         (Suspended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
         (Ended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
@@ -180,10 +196,16 @@ public abstract record InstanceState
         (Live l, InstanceEvent.Completed e) => End(l, InstanceStatus.Completed, e.OutputSha256, e.At),
         (Existing s and not Ended, InstanceEvent.Failed e) => End(s, InstanceStatus.Failed, e.Error, e.At),
         (Existing s and not Ended, InstanceEvent.Cancelled e) => End(s, InstanceStatus.Cancelled, "", e.At),
-        (Existing s, InstanceEvent.CustomReported or InstanceEvent.RetryRecorded) => s,
+        (Existing s, InstanceEvent.CustomReported e) => s with { Facts = Remembering(s.Facts, e.Request) },
+        (Existing s, InstanceEvent.RetryRecorded e) => s with { Facts = Remembering(s.Facts, e.Request) },
         (Existing s, InstanceEvent.SignalSent e) =>
             s with { Facts = s.Facts with { Signal = new PendingSignal(e.Kind, e.Payload) } },
         (Existing s, InstanceEvent.SignalAcknowledged e) => s with { Facts = Unsignalled(s.Facts, e.Kind) },
+        (Existing s, InstanceEvent.CustomSignalSent e) => s with { Facts = Queued(s.Facts, e) },
+        (Existing s, InstanceEvent.CustomSignalDelivered e) =>
+            s with { Facts = s.Facts with { CustomSignals = s.Facts.CustomSignals.DeliveredTo(e.Key, e.Number) } },
+        (Existing s, InstanceEvent.CustomSignalsConsumed e) =>
+            s with { Facts = s.Facts with { CustomSignals = s.Facts.CustomSignals.Consumed(e.Numbers) } },
         _ => throw new UnreachableException($"{GetType().Name} cannot apply {happened.GetType().Name}"),
     };
 
@@ -205,7 +227,13 @@ public abstract record InstanceState
     private static Launching Launch(Pending p, InstanceEvent.AttemptLaunched e)
     {
         var crashes = p.Facts.Progressed ? 0 : p.Facts.CrashesInARow;
-        var facts = p.Facts with { Attempt = e.Attempt, Progressed = false, CrashesInARow = crashes };
+        var facts = p.Facts with
+        {
+            Attempt = e.Attempt,
+            Progressed = false,
+            CrashesInARow = crashes,
+            CustomSignals = p.Facts.CustomSignals.Again(),
+        };
         return new Launching(facts, e.At, new Presence(e.At, e.At));
     }
 
@@ -225,6 +253,12 @@ public abstract record InstanceState
             l.Facts with { Sleeps = sleeps, ResumeFrom = e.CheckpointId }, e.WakeAt, e.At, l.Leaving());
     }
 
+    private static Pending ResumedBy(Suspended s, InstanceEvent.Woken e)
+    {
+        var facts = Unsignalled(Unsignalled(SleptEnough(s.Facts, e.At), SignalKind.Pause), SignalKind.Resume);
+        return new Pending(facts, e.At) { Resumed = true };
+    }
+
     private static InstanceFacts SleptEnough(InstanceFacts facts, DateTimeOffset at) => facts with
     {
         Sleeps = facts.Sleeps.SetItems(
@@ -233,6 +267,19 @@ public abstract record InstanceState
 
     private static InstanceFacts Crashed(InstanceFacts facts, InstanceEvent.AttemptCrashed e) =>
         facts with { RetryCount = e.RetryCount, CrashesInARow = e.CrashesInARow };
+
+    private static InstanceFacts Queued(InstanceFacts facts, InstanceEvent.CustomSignalSent e) =>
+        Remembering(facts, e.Request) with { CustomSignals = facts.CustomSignals.Sent(e.Key, e.Number) };
+
+    private static InstanceFacts Remembering(InstanceFacts facts, Guid request)
+    {
+        if (request == Guid.Empty)
+            return facts;
+        var recent = facts.RecentRequests.Count < InstanceFacts.RecentRequestsMax
+            ? facts.RecentRequests
+            : facts.RecentRequests.RemoveAt(0);
+        return facts with { RecentRequests = recent.Add(request) };
+    }
 
     private static InstanceFacts Unsignalled(InstanceFacts facts, SignalKind kind) =>
         facts.Signal?.Kind == kind ? facts with { Signal = null } : facts;
@@ -246,6 +293,7 @@ public abstract record InstanceState
             Signal = null,
             Sleeps = ImmutableDictionary<string, DateTimeOffset>.Empty,
             Environment = ImmutableSortedDictionary<string, string>.Empty,
+            CustomSignals = s.Facts.CustomSignals.Dropped(),
         };
         return new Ended(facts, outcome, result, at, leaving);
     }

@@ -42,6 +42,9 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         InstanceEvent.RetryRecorded => "re1",
         InstanceEvent.SignalSent => "si1",
         InstanceEvent.SignalAcknowledged => "sa1",
+        InstanceEvent.CustomSignalSent => "xs1",
+        InstanceEvent.CustomSignalDelivered => "xd1",
+        InstanceEvent.CustomSignalsConsumed => "xc1",
         _ => throw new ArgumentException($"{o.GetType()} is not an instance event"),
     };
 
@@ -79,14 +82,20 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         InstanceEvent.Failed e => new Rows.Failed { Error = e.Error, AtUs = Us(e.At) },
         InstanceEvent.Cancelled e =>
             new Rows.Cancelled { AtUs = Us(e.At) }.With(r => r.Reason = e.Reason!, e.Reason),
+        _ => ToRowOfSignal(happened),
+    };
+
+    private static IMessage ToRowOfSignal(InstanceEvent happened) => happened switch
+    {
         InstanceEvent.CustomReported e =>
-            new Rows.CustomReported { ReportedAtUs = Us(e.ReportedAt), AtUs = Us(e.At) }
+            new Rows.CustomReported { ReportedAtUs = Us(e.ReportedAt), Request = Bytes(e.Request), AtUs = Us(e.At) }
                 .With(r => r.Subtype = e.Subtype!, e.Subtype)
                 .With(r => r.CheckpointId = e.CheckpointId!, e.CheckpointId),
         InstanceEvent.RetryRecorded e => new Rows.RetryRecorded
         {
             CheckpointId = e.CheckpointId,
             AttemptNumber = e.AttemptNumber,
+            Request = Bytes(e.Request),
             AtUs = Us(e.At),
         }.With(r => r.ErrorMessage = e.ErrorMessage!, e.ErrorMessage),
         InstanceEvent.SignalSent e => new Rows.SignalSent
@@ -96,6 +105,17 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
             AtUs = Us(e.At),
         },
         InstanceEvent.SignalAcknowledged e => new Rows.SignalAcknowledged { Kind = (int)e.Kind, AtUs = Us(e.At) },
+        InstanceEvent.CustomSignalSent e => new Rows.CustomSignalSent
+        {
+            Number = e.Number,
+            Key = e.Key,
+            Request = Bytes(e.Request),
+            AtUs = Us(e.At),
+        },
+        InstanceEvent.CustomSignalDelivered e =>
+            new Rows.CustomSignalDelivered { Key = e.Key, Number = e.Number, AtUs = Us(e.At) },
+        InstanceEvent.CustomSignalsConsumed e =>
+            new Rows.CustomSignalsConsumed { Numbers = { e.Numbers }, AtUs = Us(e.At) },
         _ => throw new ArgumentException($"{happened.GetType()} is not an instance event"),
     };
 
@@ -173,6 +193,9 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         "re1" => FromRow(Rows.RetryRecorded.Parser.ParseFrom(bytes)),
         "si1" => FromRow(Rows.SignalSent.Parser.ParseFrom(bytes)),
         "sa1" => FromRow(Rows.SignalAcknowledged.Parser.ParseFrom(bytes)),
+        "xs1" => FromRow(Rows.CustomSignalSent.Parser.ParseFrom(bytes)),
+        "xd1" => FromRow(Rows.CustomSignalDelivered.Parser.ParseFrom(bytes)),
+        "xc1" => FromRow(Rows.CustomSignalsConsumed.Parser.ParseFrom(bytes)),
         _ => throw new ArgumentException($"unknown manifest '{manifest}': the journal is of a newer version"),
     };
 
@@ -223,16 +246,36 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
     private static InstanceEvent.Cancelled FromRow(Rows.Cancelled r) => new(r.HasReason ? r.Reason : null, At(r.AtUs));
 
     private static InstanceEvent.CustomReported FromRow(Rows.CustomReported r) => new(
-        r.HasSubtype ? r.Subtype : null, r.HasCheckpointId ? r.CheckpointId : null, At(r.ReportedAtUs), At(r.AtUs));
+        r.HasSubtype ? r.Subtype : null, r.HasCheckpointId ? r.CheckpointId : null, At(r.ReportedAtUs), At(r.AtUs))
+    {
+        Request = Id(r.Request),
+    };
 
     private static InstanceEvent.RetryRecorded FromRow(Rows.RetryRecorded r) =>
-        new(r.CheckpointId, r.AttemptNumber, r.HasErrorMessage ? r.ErrorMessage : null, At(r.AtUs));
+        new(r.CheckpointId, r.AttemptNumber, r.HasErrorMessage ? r.ErrorMessage : null, At(r.AtUs))
+        {
+            Request = Id(r.Request),
+        };
 
     private static InstanceEvent.SignalSent FromRow(Rows.SignalSent r) =>
         new((SignalKind)r.Kind, At(r.AtUs)) { Payload = r.Payload.Memory };
 
     private static InstanceEvent.SignalAcknowledged FromRow(Rows.SignalAcknowledged r) =>
         new((SignalKind)r.Kind, At(r.AtUs));
+
+    private static InstanceEvent.CustomSignalSent FromRow(Rows.CustomSignalSent r) =>
+        new(r.Number, r.Key, Id(r.Request), At(r.AtUs));
+
+    private static InstanceEvent.CustomSignalDelivered FromRow(Rows.CustomSignalDelivered r) =>
+        new(r.Key, r.Number, At(r.AtUs));
+
+    private static InstanceEvent.CustomSignalsConsumed FromRow(Rows.CustomSignalsConsumed r) =>
+        new([.. r.Numbers], At(r.AtUs));
+
+    private static ByteString Bytes(Guid id) =>
+        id == Guid.Empty ? ByteString.Empty : ByteString.CopyFrom(id.ToByteArray(bigEndian: true));
+
+    private static Guid Id(ByteString bytes) => bytes.IsEmpty ? Guid.Empty : new Guid(bytes.Span, bigEndian: true);
 
     private static long Us(DateTimeOffset at) => (at - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 

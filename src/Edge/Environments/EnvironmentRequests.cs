@@ -31,6 +31,7 @@ public sealed class EnvironmentRequests(
     private readonly ImageRequests _images = new(images, options, time);
     private readonly QueryRequests _queries = new(catalog, options, time);
     private readonly AgentRequests _agents = new(catalog.Agents, capabilities, options);
+    private readonly SignalRequests _signals = new(gate, options);
     private readonly long _started = time.GetTimestamp();
 
     /// <summary>The version that a health check reports.</summary>
@@ -78,6 +79,11 @@ public sealed class EnvironmentRequests(
             Wire.RpcRequest.RequestOneofCase.GetImage => _images.GetAsync(r.GetImage, cancellation),
             Wire.RpcRequest.RequestOneofCase.DeleteImage => _images.DeleteAsync(r.DeleteImage, cancellation),
             Wire.RpcRequest.RequestOneofCase.StartInstance => StartAsync(r.StartInstance, cancellation),
+            Wire.RpcRequest.RequestOneofCase.StopInstance => _signals.StopAsync(r.StopInstance, cancellation),
+            Wire.RpcRequest.RequestOneofCase.ResumeInstance => _signals.ResumeAsync(r.ResumeInstance, cancellation),
+            Wire.RpcRequest.RequestOneofCase.SendSignal => _signals.SendAsync(r.SendSignal, cancellation),
+            Wire.RpcRequest.RequestOneofCase.SendCustomSignal =>
+                _signals.SendCustomAsync(r.SendCustomSignal, cancellation),
             Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => StatusAsync(r.GetInstanceStatus, cancellation),
             Wire.RpcRequest.RequestOneofCase.ListInstances => ListAsync(r.ListInstances, cancellation),
             Wire.RpcRequest.RequestOneofCase.ListCheckpoints =>
@@ -90,10 +96,7 @@ public sealed class EnvironmentRequests(
             Wire.RpcRequest.RequestOneofCase.TestCapability => _agents.TestAsync(r.TestCapability, cancellation),
             Wire.RpcRequest.RequestOneofCase.ListAgents => _agents.ListAsync(r.ListAgents, cancellation),
             Wire.RpcRequest.RequestOneofCase.GetCapability => _agents.GetAsync(r.GetCapability, cancellation),
-            Wire.RpcRequest.RequestOneofCase.None =>
-                ValueTask.FromResult(Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request")),
-            var later => ValueTask.FromResult(
-                Error(ErrorCodes.NotImplemented, $"{later} is not implemented by this version ({Version})")),
+            _ => ValueTask.FromResult(Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request")),
         };
 
     private async ValueTask<Wire.RpcResponse> HealthAsync(CancellationToken cancellation)
@@ -276,6 +279,10 @@ public sealed class EnvironmentRequests(
         Wire.RpcRequest.RequestOneofCase.GetImage => ErrorCodes.GetImage,
         Wire.RpcRequest.RequestOneofCase.DeleteImage => ErrorCodes.DeleteImage,
         Wire.RpcRequest.RequestOneofCase.StartInstance => ErrorCodes.StartInstance,
+        Wire.RpcRequest.RequestOneofCase.StopInstance => ErrorCodes.StopInstance,
+        Wire.RpcRequest.RequestOneofCase.ResumeInstance => ErrorCodes.ResumeInstance,
+        Wire.RpcRequest.RequestOneofCase.SendSignal => ErrorCodes.SendSignal,
+        Wire.RpcRequest.RequestOneofCase.SendCustomSignal => ErrorCodes.SendCustomSignal,
         Wire.RpcRequest.RequestOneofCase.GetInstanceStatus => ErrorCodes.GetInstanceStatus,
         Wire.RpcRequest.RequestOneofCase.ListCheckpoints => ErrorCodes.ListCheckpoints,
         Wire.RpcRequest.RequestOneofCase.GetCheckpoint => ErrorCodes.GetCheckpoint,

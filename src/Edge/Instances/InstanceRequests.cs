@@ -98,6 +98,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             return Error(ErrorCodes.Checkpoint, $"Failed to save checkpoint for instance '{r.InstanceId}': state has "
                 + $"{r.State.Length} bytes, the limit is {options.CheckpointBytesMax} (edge.checkpoint-bytes-max)");
         }
+        if (options.CheckKey(r.CheckpointId) is { } tooLong)
+            return Error(ErrorCodes.Checkpoint, $"Validation error for 'checkpoint_id': {tooLong}");
         var instance = new InstanceId(r.InstanceId);
         var reply = await gate.AskAsync(
             new InstanceCommand.SaveCheckpoint(instance, r.CheckpointId, r.State.Memory, origin.AttemptOf(instance)),
@@ -105,7 +107,14 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         switch (reply)
         {
             case InstanceReply.CheckpointStored stored:
-                return new() { Checkpoint = new() { PendingSignal = ToWire(instance, stored.Signal) } };
+                return new()
+                {
+                    Checkpoint = new()
+                    {
+                        PendingSignal = ToWire(instance, stored.Signal),
+                        CustomSignal = await CustomAsync(instance, r.CheckpointId, stored.CustomSignal, cancellation),
+                    },
+                };
             case InstanceReply.CheckpointFound found:
                 var state = await catalog.ReadCheckpointAsync(instance, r.CheckpointId, cancellation);
                 return new()
@@ -115,6 +124,7 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
                         Found = true,
                         State = ToWire(state),
                         PendingSignal = ToWire(instance, found.Signal),
+                        CustomSignal = await CustomAsync(instance, r.CheckpointId, found.CustomSignal, cancellation),
                     },
                 };
             default:
@@ -149,6 +159,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             return Error(ErrorCodes.Sleep, "Validation error for 'duration_ms': "
                 + $"{r.DurationMs} is more than {options.SleepMax.TotalMilliseconds:0} (edge.sleep-max)");
         }
+        if (options.CheckKey(r.CheckpointId) is { } tooLong)
+            return Error(ErrorCodes.Sleep, $"Validation error for 'checkpoint_id': {tooLong}");
         var instance = new InstanceId(r.InstanceId);
         var command = new InstanceCommand.Sleep(
             instance, r.CheckpointId, TimeSpan.FromMilliseconds(r.DurationMs), origin.AttemptOf(instance));
@@ -215,7 +227,10 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             Wire.InstanceEventType.EventSuspended => new InstanceCommand.ReportSuspended(instance, from),
             Wire.InstanceEventType.EventCustom => new InstanceCommand.ReportCustom(
                 instance, r.HasSubtype ? r.Subtype : null, r.HasCheckpointId ? r.CheckpointId : null, r.Payload.Memory,
-                Timestamps.FromUnixMs(r.TimestampMs), from),
+                Timestamps.FromUnixMs(r.TimestampMs), from)
+            {
+                Request = Guid.NewGuid(),
+            },
             _ => new InstanceCommand.Heartbeat(instance, from),
         };
 
@@ -264,7 +279,25 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
                 instance, r.HasCheckpointId ? r.CheckpointId : null, origin.AttemptOf(instance)),
             cancellation);
         // An unknown instance has no signals; asking is no error (instance-protocol §2.8).
-        return new() { PollSignals = new() { Signal = ToWire(instance, (reply as InstanceReply.Signals)?.Signal) } };
+        var signals = reply as InstanceReply.Signals;
+        return new()
+        {
+            PollSignals = new()
+            {
+                Signal = ToWire(instance, signals?.Signal),
+                CustomSignal = await CustomAsync(instance, r.CheckpointId, signals?.CustomSignal, cancellation),
+            },
+        };
+    }
+
+    private async ValueTask<Wire.CustomSignal?> CustomAsync(
+        InstanceId instance, string key, long? number, CancellationToken cancellation)
+    {
+        if (number is null)
+            return null;
+        return await catalog.ReadCustomSignalAsync(instance, number.Value, cancellation) is { } payload
+            ? new Wire.CustomSignal { CheckpointId = key, Payload = UnsafeByteOperations.UnsafeWrap(payload) }
+            : null;
     }
 
     private async ValueTask AcknowledgeAsync(Wire.SignalAck r, WorkflowOrigin origin, CancellationToken cancellation)
@@ -285,7 +318,10 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         await gate.AskAsync(
             new InstanceCommand.RecordRetry(
                 instance, r.CheckpointId, (int)Math.Min(r.AttemptNumber, int.MaxValue),
-                r.HasErrorMessage ? r.ErrorMessage : null, origin.AttemptOf(instance)),
+                r.HasErrorMessage ? r.ErrorMessage : null, origin.AttemptOf(instance))
+            {
+                Request = Guid.NewGuid(),
+            },
             cancellation);
     }
 

@@ -21,6 +21,7 @@ internal sealed class PostgresLane(NpgsqlDataSource source) : IJournalLane
         AddProgress(batch, changes.Patches.Where(p => (p.Changes & Change.Progress) != 0).ToList());
         AddResults(batch, changes.Patches.Where(p => (p.Changes & Change.Results) != 0).ToList());
         AddEvents(batch, changes.Events);
+        AddCustomSignals(batch, changes);
         await batch.ExecuteNonQueryAsync(cancellation);
     }
 
@@ -117,6 +118,24 @@ internal sealed class PostgresLane(NpgsqlDataSource source) : IJournalLane
             Array(rows, r => r.InstanceId), Array(rows, r => r.SequenceNr), Array(rows, r => r.Type),
             Array(rows, r => r.Subtype), Array(rows, r => r.CheckpointId), Array(rows, r => r.Payload),
             Array(rows, r => r.CreatedAt));
+    }
+
+    private static void AddCustomSignals(NpgsqlBatch batch, RowChanges changes)
+    {
+        if (changes.CustomSignals is { Count: > 0 } sent)
+        {
+            Add(
+                batch, PostgresSql.InsertCustomSignal,
+                Array(sent, r => r.InstanceId), Array(sent, r => r.Number), Array(sent, r => r.Key),
+                Array(sent, r => r.At), Array(sent, r => r.Payload));
+        }
+        // After the insertion: one commit may hold both.
+        if (changes.Consumed is { Count: > 0 } consumed)
+        {
+            Add(
+                batch, PostgresSql.DeleteCustomSignal,
+                Array(consumed, r => r.InstanceId), Array(consumed, r => r.Number));
+        }
     }
 
     private static void Add(NpgsqlBatch batch, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)

@@ -9,7 +9,7 @@ internal static class PostgresSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, applied_at bigint NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages];
+    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals];
 
     /// <summary>A server built without lz4 keeps its default compression.</summary>
     public const string Compression =
@@ -109,6 +109,17 @@ internal static class PostgresSchema
           is_current boolean NOT NULL);
         CREATE UNIQUE INDEX image_current ON image (tenant_id, name) WHERE is_current;
         CREATE INDEX image_sha256 ON image (sha256);
+        """;
+
+    private const string CustomSignals =
+        """
+        CREATE TABLE custom_signal (
+          instance_id text COLLATE "C" NOT NULL,
+          number bigint NOT NULL,
+          key text COLLATE "C" NOT NULL,
+          at bigint NOT NULL,
+          payload bytea NOT NULL,
+          PRIMARY KEY (instance_id, number));
         """;
 
     // Akka.Persistence.Sql reads this as its journal table. Its ordering is only right within one id: the journal has

@@ -30,6 +30,18 @@ internal static class PostgresSql
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bigint[])
         """;
 
+    public const string InsertCustomSignal =
+        """
+        INSERT INTO custom_signal (instance_id, number, key, at, payload)
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bytea[])
+        """;
+
+    public const string DeleteCustomSignal =
+        """
+        DELETE FROM custom_signal AS s USING unnest($1::text[], $2::bigint[]) AS c(id, number)
+        WHERE s.instance_id = c.id AND s.number = c.number
+        """;
+
     /// <summary>The bits of the mask are those of <see cref="Projection.Change"/>.</summary>
     public const string UpdateProgress =
         """

@@ -87,6 +87,14 @@ internal static class Projection
                 Add(rows, row, "custom", "retry_attempt", e.CheckpointId, RetryPayload(e), at);
                 break;
             case InstanceEvent.SignalSent or InstanceEvent.SignalAcknowledged: break;
+            case InstanceEvent.CustomSignalSent e:
+                rows.CustomSignals.Add(new NewCustomSignal(
+                    row.PersistenceId, e.Number, Text.Clean(e.Key), at, Bytes(e.Payload)));
+                break;
+            case InstanceEvent.CustomSignalDelivered: break;
+            case InstanceEvent.CustomSignalsConsumed e:
+                rows.Consumed.AddRange(e.Numbers.Select(n => new ConsumedSignal(row.PersistenceId, n)));
+                break;
             default: throw new UnreachableException($"The catalog does not know {@event.GetType().Name}");
         }
     }

@@ -136,6 +136,12 @@ internal sealed record NewEvent(
     string InstanceId, long SequenceNr, string Type, string? Subtype, string? CheckpointId, byte[]? Payload,
     long CreatedAt);
 
+/// <summary>A custom signal that waits.</summary>
+internal sealed record NewCustomSignal(string InstanceId, long Number, string Key, long At, byte[] Payload);
+
+/// <summary>A custom signal that waits no longer.</summary>
+internal sealed record ConsumedSignal(string InstanceId, long Number);
+
 /// <summary>What one transaction writes.</summary>
 internal sealed class RowChanges
 {
@@ -148,6 +154,10 @@ internal sealed class RowChanges
     public List<NewCheckpoint> Checkpoints { get; } = [];
 
     public List<NewEvent> Events { get; } = [];
+
+    public List<NewCustomSignal> CustomSignals { get; } = [];
+
+    public List<ConsumedSignal> Consumed { get; } = [];
 
     public IReadOnlyCollection<InstancePatch> Patches => _patches.Values;
 

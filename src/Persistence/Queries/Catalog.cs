@@ -73,6 +73,14 @@ public sealed partial class Catalog
         InstanceId id, string key, CancellationToken cancellation) =>
         _checkpoints.ReadAsync(Text.Clean(id.Value), Text.Clean(key), cancellation);
 
+    /// <summary>The payload of a waiting custom signal; null once it is consumed.</summary>
+    public async ValueTask<ReadOnlyMemory<byte>?> ReadCustomSignalAsync(
+        InstanceId id, long number, CancellationToken cancellation) =>
+        ToMemory(await QueryAsync(
+            (db, token) => db.GetTable<CustomSignalTable>().Where(s => s.Id == id.Value && s.Number == number)
+                .Select(s => s.Payload).FirstOrDefaultAsync(token),
+            cancellation));
+
     /// <summary>Whether the database answers now.</summary>
     public async ValueTask<bool> PingAsync(CancellationToken cancellation)
     {

@@ -82,6 +82,11 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
         }
         foreach (var r in changes.Events)
             to.Event.Run(r.InstanceId, r.SequenceNr, r.Type, r.Subtype, r.CheckpointId, r.Payload, r.CreatedAt);
+        foreach (var r in changes.CustomSignals)
+            to.CustomSignal.Run(r.InstanceId, r.Number, r.Key, r.At, r.Payload);
+        // After the insertion: one commit may hold both.
+        foreach (var r in changes.Consumed)
+            to.Consumed.Run(r.InstanceId, r.Number);
     }
 
     /// <summary>One prepared statement with parameters $1, $2, ….</summary>
@@ -187,6 +192,14 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
             """,
             7);
 
+        public Statement CustomSignal { get; } = new(
+            connection,
+            "INSERT INTO custom_signal (instance_id, number, key, at, payload) VALUES ($1, $2, $3, $4, $5)",
+            5);
+
+        public Statement Consumed { get; } = new(
+            connection, "DELETE FROM custom_signal WHERE instance_id = $1 AND number = $2", 2);
+
         public Statement FindStored { get; } = new(
             connection, "SELECT 1 FROM journal WHERE persistence_id = $1 AND seq = $2 AND writer = $3", 3);
 
@@ -205,7 +218,10 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
         public void Dispose()
         {
             foreach (var statement in (Statement[])
-                [Begin, Commit, Journal, Instance, Checkpoint, Progress, Results, Event, FindStored])
+                [
+                    Begin, Commit, Journal, Instance, Checkpoint, Progress, Results, Event, CustomSignal, Consumed,
+                    FindStored,
+                ])
             {
                 statement.Dispose();
             }

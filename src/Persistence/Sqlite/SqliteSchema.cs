@@ -6,7 +6,7 @@ internal static class SqliteSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages];
+    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals];
 
     private const string Tables =
         """
@@ -83,6 +83,17 @@ internal static class SqliteSchema
           is_current INTEGER NOT NULL);
         CREATE UNIQUE INDEX image_current ON image (tenant_id, name) WHERE is_current;
         CREATE INDEX image_sha256 ON image (sha256);
+        """;
+
+    private const string CustomSignals =
+        """
+        CREATE TABLE custom_signal (
+          instance_id TEXT NOT NULL,
+          number INTEGER NOT NULL,
+          key TEXT NOT NULL,
+          at INTEGER NOT NULL,
+          payload BLOB NOT NULL,
+          PRIMARY KEY (instance_id, number));
         """;
 
     // Akka.Persistence.Sql reads this as its journal table. Its ordering is only right within one id: the journal has

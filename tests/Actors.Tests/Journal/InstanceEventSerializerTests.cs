@@ -46,6 +46,9 @@ public sealed class InstanceEventSerializerTests : IDisposable
         new InstanceEvent.RetryRecorded("cp", 2, "again", At),
         new InstanceEvent.SignalSent(SignalKind.Pause, At) { Payload = new byte[] { 1, 2 } },
         new InstanceEvent.SignalAcknowledged(SignalKind.Pause, At),
+        new InstanceEvent.CustomSignalSent(7, "ok", new("01020304-0506-0708-090a-0b0c0d0e0f10"), At),
+        new InstanceEvent.CustomSignalDelivered("ok", 7, At),
+        new InstanceEvent.CustomSignalsConsumed([7, 8], At),
     ];
 
     private static string Golden => File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Golden/journal-v1.txt"));
@@ -69,6 +72,20 @@ public sealed class InstanceEventSerializerTests : IDisposable
             var read = _serializer.FromBinary(bytes, manifest);
             Assert.Equal(name, read.GetType().Name);
             Assert.Equal(bytes, _serializer.ToBinary(read));
+        }
+    }
+
+    [Fact]
+    public void The_id_of_a_request_is_kept()
+    {
+        var request = Guid.NewGuid();
+        foreach (var happened in (InstanceEvent[])[
+            new InstanceEvent.CustomReported("s", null, At, At) { Request = request },
+            new InstanceEvent.RetryRecorded("cp", 2, null, At) { Request = request },
+        ])
+        {
+            var read = _serializer.FromBinary(_serializer.ToBinary(happened), _serializer.Manifest(happened));
+            Assert.Equal(happened, read);
         }
     }
 

@@ -44,6 +44,7 @@ public class EdgeHost : IAsyncLifetime
     {
         CheckpointBytesMax = 1000,
         EventBytesMax = 2000,
+        SignalBytesMax = 2000,
         OutputBytesMax = 3000,
         InputBytesMax = 2000,
         ImageBytesMax = 100_000,

@@ -5,7 +5,10 @@ using Runtara.Actors.Runners;
 
 namespace Runtara.Edge.Tests.Harness;
 
-/// <summary>The runner port without containers: grants every slot, remembers every command, kills if told.</summary>
+/// <summary>
+/// The runner port without containers: grants every slot, remembers every command, kills if told to at once. What has
+/// a grace ends when the test says so.
+/// </summary>
 internal sealed class RecordingRunner : UntypedActor
 {
     private readonly IActorRef _region;
@@ -21,7 +24,7 @@ internal sealed class RecordingRunner : UntypedActor
         _commands.Enqueue(command);
         if (command is RunnerCommand.RequestSlot)
             _region.Tell(new InstanceCommand.SlotGranted(command.Instance, command.Attempt));
-        if (command is RunnerCommand.Stop)
+        if (command is RunnerCommand.Stop { Grace.Ticks: 0 })
             _region.Tell(Killed(command.Instance, command.Attempt));
     }
 

@@ -99,6 +99,19 @@ internal sealed class WorkflowClient : IAsyncDisposable
         return happened;
     }
 
+    public async Task<PollSignalsResponse> PollAsync(string? key = null)
+    {
+        var request = new PollSignalsRequest { InstanceId = Id };
+        if (key is not null)
+            request.CheckpointId = key;
+        return (await CallAsync(new RpcRequest { PollSignals = request }))!.PollSignals;
+    }
+
+    public Task AcknowledgeAsync(SignalType type, bool acknowledged = true) => CallAsync(new RpcRequest
+    {
+        SignalAck = new() { InstanceId = Id, SignalType = type, Acknowledged = acknowledged },
+    });
+
     public async Task<GetInstanceStatusResponse> StatusAsync() => (await CallAsync(
         new RpcRequest { GetInstanceStatus = new() { InstanceId = Id } }))!.GetInstanceStatus;
 

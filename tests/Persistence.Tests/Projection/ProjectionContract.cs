@@ -117,6 +117,25 @@ public abstract class ProjectionContract : TestKit
     }
 
     [Fact]
+    public async Task The_payload_of_a_custom_signal_is_there_until_it_is_consumed()
+    {
+        Save(Started());
+        Save(new InstanceEvent.CustomSignalSent(1, "k\0ey", Guid.Empty, At(1)) { Payload = "one"u8.ToArray() },
+            new InstanceEvent.CustomSignalSent(2, "key", Guid.Empty, At(1)),
+            new InstanceEvent.CustomSignalDelivered("key", 2, At(2)));
+        Assert.Equal("one", Encoding.UTF8.GetString((await SignalAsync(1))!.Value.Span));
+        Assert.Equal(0, (await SignalAsync(2))!.Value.Length);
+        Save(new InstanceEvent.CustomSignalSent(3, "key", Guid.Empty, At(3)),
+            new InstanceEvent.CustomSignalsConsumed([2, 3], At(3)));
+        Assert.NotNull(await SignalAsync(1));
+        Assert.Null(await SignalAsync(2));
+        Assert.Null(await SignalAsync(3));
+    }
+
+    private ValueTask<ReadOnlyMemory<byte>?> SignalAsync(long number) =>
+        Store.Catalog.ReadCustomSignalAsync(_id, number, default);
+
+    [Fact]
     public async Task A_crash_counts_and_a_loss_does_not()
     {
         Save(Started(), new InstanceEvent.AttemptLaunched(One, null, At(1)));

@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+
+namespace Runtara.Actors.Instances;
+
+/// <summary>
+/// The custom signals that wait for an instance: a queue for each key (semantics, row "Custom signals"). Only numbers
+/// are here, the payloads are in the catalog.
+/// </summary>
+public sealed record CustomSignals
+{
+    /// <summary>Nothing waits and nothing ever did.</summary>
+    public static readonly CustomSignals None = new();
+
+    private ImmutableDictionary<string, ImmutableList<long>> Queues { get; init; } =
+        ImmutableDictionary<string, ImmutableList<long>>.Empty;
+
+    private ImmutableDictionary<string, long> Given { get; init; } = ImmutableDictionary<string, long>.Empty;
+
+    /// <summary>The number of the newest signal; they count from 1.</summary>
+    public long Newest { get; private init; }
+
+    /// <summary>What the live attempt was given and has not consumed.</summary>
+    public IEnumerable<long> Delivered => Given.Values;
+
+    /// <summary>How many wait under a key, the delivered one included.</summary>
+    public int Count(string key) => Queues.TryGetValue(key, out var queue) ? queue.Count : 0;
+
+    /// <summary>What to give to whoever asks with this key; null when nothing waits.</summary>
+    public long? Oldest(string key) => Queues.TryGetValue(key, out var queue) ? queue[0] : null;
+
+    /// <summary>Whether the live attempt was given this one before.</summary>
+    public bool IsDelivered(string key, long number) => Given.TryGetValue(key, out var given) && given == number;
+
+    internal CustomSignals Sent(string key, long number) => this with
+    {
+        Newest = number,
+        Queues = Queues.SetItem(key, (Queues.TryGetValue(key, out var queue) ? queue : []).Add(number)),
+    };
+
+    internal CustomSignals DeliveredTo(string key, long number) => this with { Given = Given.SetItem(key, number) };
+
+    internal CustomSignals Consumed(ImmutableArray<long> numbers)
+    {
+        var (queues, given) = (Queues, Given);
+        foreach (var (key, number) in Given.Where(g => numbers.Contains(g.Value)))
+        {
+            given = given.Remove(key);
+            var rest = queues.TryGetValue(key, out var queue) ? queue.Remove(number) : [];
+            queues = rest.IsEmpty ? queues.Remove(key) : queues.SetItem(key, rest);
+        }
+        return this with { Queues = queues, Given = given };
+    }
+
+    /// <summary>A new attempt: what the last one was given and did not consume, this one gets again.</summary>
+    internal CustomSignals Again() => Given.IsEmpty ? this : this with { Given = Given.Clear() };
+
+    /// <summary>The instance has ended.</summary>
+    internal CustomSignals Dropped() => new() { Newest = Newest };
+}
