@@ -244,3 +244,6 @@ public abstract class SignalContract(EdgeHost edge)
 
 [Collection(EdgeCollection.Name)]
 public sealed class SqliteSignalTests(EdgeHost edge) : SignalContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresSignalTests(PostgresEdgeHost edge) : SignalContract(edge);

@@ -98,10 +98,11 @@ public abstract class CatalogContract : IAsyncLifetime
     [Fact]
     public async Task Opening_again_migrates_nothing_and_keeps_everything()
     {
+        const string migrations = "SELECT count(*) * 1000 + max(version) FROM schema_version";
+        var before = await _fixture.ExecuteAsync(migrations);
         await using var again = await Store.OpenAsync(_fixture.Options, default);
         Assert.NotNull(await again.Catalog.FindInstanceAsync(new InstanceId("a"), default));
-        Assert.Equal("2", Convert.ToString(
-            await _fixture.ExecuteAsync("SELECT count(*) FROM schema_version"), CultureInfo.InvariantCulture));
+        Assert.Equal(before, await _fixture.ExecuteAsync(migrations));
     }
 
     [Fact]
