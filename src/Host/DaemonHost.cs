@@ -78,6 +78,7 @@ internal static class DaemonHost
         builder.Services.AddSingleton<Doors>();
         builder.Services.AddAkka("runtara", (akka, services) => Compose(akka, services, configuration, store));
         builder.Services.AddHostedService(services => services.GetRequiredService<Doors>());
+        builder.Services.AddHostedService<IdleMemory>();
         var app = builder.Build();
         app.MapHealth();
         return app;

@@ -70,6 +70,9 @@ internal sealed class DaemonOptions
     /// <summary>The containers; its data directory is set from <see cref="DataDirectory"/>.</summary>
     public RunnerOptions Runner { get; set; } = new() { DataDirectory = ".data" };
 
+    /// <summary>Quiet time after a burst, after which its memory is given back; zero: never.</summary>
+    public TimeSpan MemoryQuiet { get; set; } = TimeSpan.FromSeconds(2);
+
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
 

@@ -29,6 +29,8 @@ internal static class SettingTable
             o => o.InstanceAdvertise, (o, v) => o.InstanceAdvertise = v),
         Of("health.listen", "RUNTARA_HEALTH_ADDR", "liveness and readiness over HTTP (TCP)", EndPoint,
             o => o.HealthListen, (o, v) => o.HealthListen = v),
+        Of("memory.quiet", null, "quiet after a burst, after which its memory is given back; 0s: never", Duration,
+            o => o.MemoryQuiet, (o, v) => o.MemoryQuiet = v),
         .. Quic,
         .. Runner,
         .. Instances,

@@ -6,23 +6,22 @@ namespace Runtara.EndToEnd.Tests.Hostile;
 /// <summary>The resident memory of a daemon that nobody disturbs.</summary>
 internal static class ResidentMemory
 {
-    private const double Noise = 0.01;
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(4);
+    // Longer than the daemon waits before it gives the memory of a burst back.
+    private static readonly TimeSpan Window = TimeSpan.FromSeconds(8);
 
-    /// <summary>The value, once it has neither risen nor fallen by more than 1 % for some seconds.</summary>
-    public static async Task<long> SettledAsync(DaemonProcess daemon)
+    /// <summary>
+    /// The lowest value of some seconds. Not the one that stays: the collector lets young objects grow to its budget,
+    /// some twenty MiB, with or without a storm before.
+    /// </summary>
+    public static async Task<long> LowestAsync(DaemonProcess daemon)
     {
-        var settled = daemon.MemoryBytes;
+        var lowest = daemon.MemoryBytes;
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < Quiet)
+        while (clock.Elapsed < Window)
         {
             await Eventually.PauseAsync();
-            var now = daemon.MemoryBytes;
-            if (Math.Abs(now - settled) <= settled * Noise)
-                continue;
-            settled = now;
-            clock.Restart();
+            lowest = Math.Min(lowest, daemon.MemoryBytes);
         }
-        return daemon.MemoryBytes;
+        return lowest;
     }
 }
