@@ -3,8 +3,7 @@ using Runtara.Protocol.Instances;
 
 namespace Runtara.Edge.Tests.Instances;
 
-[Collection(EdgeCollection.Name)]
-public sealed class CheckpointTests(EdgeHost edge)
+public abstract class CheckpointContract(EdgeHost edge)
 {
     public static TheoryData<string> Doors => WorkflowClient.Doors;
 
@@ -101,3 +100,9 @@ public sealed class CheckpointTests(EdgeHost edge)
         Assert.True((await workflow.SaveAsync("k0", "y")).Checkpoint.Found);
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteCheckpointTests(EdgeHost edge) : CheckpointContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresCheckpointTests(PostgresEdgeHost edge) : CheckpointContract(edge);

@@ -6,8 +6,7 @@ using Runtara.Protocol.Environments;
 
 namespace Runtara.Edge.Tests.Environments;
 
-[Collection(EdgeCollection.Name)]
-public sealed class InstanceTests(EdgeHost edge)
+public abstract class InstanceContract(EdgeHost edge)
 {
     private async Task<RpcResponse> CallAsync(RpcRequest request) => (await edge.Environment.CallAsync(request))!;
 
@@ -238,3 +237,9 @@ public sealed class InstanceTests(EdgeHost edge)
             Assert.Equal(arm.ToString(), response.ResponseCase.ToString());
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteInstanceTests(EdgeHost edge) : InstanceContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresInstanceTests(PostgresEdgeHost edge) : InstanceContract(edge);

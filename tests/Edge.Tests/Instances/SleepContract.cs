@@ -4,8 +4,7 @@ using Runtara.Protocol.Instances;
 
 namespace Runtara.Edge.Tests.Instances;
 
-[Collection(EdgeCollection.Name)]
-public sealed class SleepTests(EdgeHost edge)
+public abstract class SleepContract(EdgeHost edge)
 {
     public static TheoryData<string> Doors => WorkflowClient.Doors;
 
@@ -79,3 +78,9 @@ public sealed class SleepTests(EdgeHost edge)
         Assert.Contains("got 'completed'", (await workflow.SleepAsync("nap", 1)).Error.Message);
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteSleepTests(EdgeHost edge) : SleepContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresSleepTests(PostgresEdgeHost edge) : SleepContract(edge);

@@ -4,8 +4,7 @@ using Runtara.Protocol.Instances;
 
 namespace Runtara.Edge.Tests.Instances;
 
-[Collection(EdgeCollection.Name)]
-public sealed class SocketTests(EdgeHost edge)
+public abstract class SocketContract(EdgeHost edge)
 {
     [Fact]
     public async Task A_socket_speaks_for_its_own_instance_only()
@@ -138,3 +137,9 @@ public sealed class SocketTests(EdgeHost edge)
     [DllImport("libc")]
     private static extern int close(int descriptor);
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteSocketTests(EdgeHost edge) : SocketContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresSocketTests(PostgresEdgeHost edge) : SocketContract(edge);

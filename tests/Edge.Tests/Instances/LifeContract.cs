@@ -4,8 +4,7 @@ using Runtara.Protocol.Instances;
 
 namespace Runtara.Edge.Tests.Instances;
 
-[Collection(EdgeCollection.Name)]
-public sealed class LifeTests(EdgeHost edge)
+public abstract class LifeContract(EdgeHost edge)
 {
     public static TheoryData<string> Doors => WorkflowClient.Doors;
 
@@ -198,3 +197,9 @@ public sealed class LifeTests(EdgeHost edge)
         Assert.Equal("in a batch", (await workflow.StatusAsync()).Error);
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteLifeTests(EdgeHost edge) : LifeContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresLifeTests(PostgresEdgeHost edge) : LifeContract(edge);
