@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LinqToDB;
 using LinqToDB.Async;
 using LinqToDB.Data;
@@ -50,7 +51,7 @@ public sealed partial class Catalog
                 var matching = Matching(db.GetTable<InstanceTable>(), filter);
                 var count = await matching.CountAsync(token);
                 // The skipped rows are read from the index alone; only the page's own rows are looked up.
-                var ids = Ordered(matching, filter.Order).Skip(filter.Offset).Take(filter.Limit).Select(i => i.Id);
+                var ids = Paged(matching, filter, count).Select(i => i.Id);
                 var paged = ids.Join(db.GetTable<InstanceTable>(), id => id, i => i.Id, (_, i) => i);
                 var page = await Ordered(paged, filter.Order)
                     .Select(i => new
@@ -151,7 +152,7 @@ public sealed partial class Catalog
         {
             // A range and not LIKE: it uses the index and is case-sensitive on both databases.
             var (first, beyond) = (Text.Clean(prefix), Text.Clean(prefix) + Beyond);
-            rows = rows.Where(i => i.ImageName!.CompareTo(first) >= 0 && i.ImageName!.CompareTo(beyond) < 0);
+            rows = rows.Where(i => IsWithin(i.ImageName, first, beyond));
         }
         if (filter.CreatedAfter is { } createdAfter)
             rows = rows.Where(i => i.CreatedAt >= Micros.Of(createdAfter));
@@ -164,6 +165,11 @@ public sealed partial class Catalog
         return rows;
     }
 
+    // Spelled here, because what the provider makes of a comparison of strings admits NULL, and then no index helps.
+    [Sql.Expression("({0} >= {1} AND {0} < {2})", IsPredicate = true, ServerSideOnly = true)]
+    private static bool IsWithin(string? column, string first, string beyond) =>
+        throw new UnreachableException($"'{column}' is compared with {first} and {beyond} by the database");
+
     private static IQueryable<InstanceTable> Ordered(IQueryable<InstanceTable> rows, InstanceOrder by) => by switch
     {
         InstanceOrder.CreatedAtAscending => rows.OrderBy(i => i.CreatedAt).ThenBy(i => i.Id),
@@ -172,6 +178,26 @@ public sealed partial class Catalog
         InstanceOrder.FinishedAtAscending => rows.OrderBy(i => i.FinishedAt == null ? 1 : 0)
             .ThenBy(i => i.FinishedAt).ThenBy(i => i.Id),
         _ => rows.OrderByDescending(i => i.CreatedAt).ThenBy(i => i.Id),
+    };
+
+    // The second half is reached from the end, so that no page is further away than half of the list.
+    private static IQueryable<InstanceTable> Paged(IQueryable<InstanceTable> rows, InstanceFilter filter, int count)
+    {
+        var limit = Math.Min(filter.Limit, Math.Max(0, count - filter.Offset));
+        if (filter.Offset <= count / 2)
+            return Ordered(rows, filter.Order).Skip(filter.Offset).Take(limit);
+        var beyond = Math.Max(0, count - filter.Offset - limit);
+        return Reversed(rows, filter.Order).Skip(beyond).Take(limit);
+    }
+
+    private static IQueryable<InstanceTable> Reversed(IQueryable<InstanceTable> rows, InstanceOrder by) => by switch
+    {
+        InstanceOrder.CreatedAtAscending => rows.OrderByDescending(i => i.CreatedAt).ThenByDescending(i => i.Id),
+        InstanceOrder.FinishedAtDescending => rows.OrderByDescending(i => i.FinishedAt == null ? 1 : 0)
+            .ThenBy(i => i.FinishedAt).ThenByDescending(i => i.Id),
+        InstanceOrder.FinishedAtAscending => rows.OrderByDescending(i => i.FinishedAt == null ? 1 : 0)
+            .ThenByDescending(i => i.FinishedAt).ThenByDescending(i => i.Id),
+        _ => rows.OrderBy(i => i.CreatedAt).ThenByDescending(i => i.Id),
     };
 
     private static ImageId? ToImageId(string? id) => id is null ? null : new ImageId(id);

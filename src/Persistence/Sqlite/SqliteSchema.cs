@@ -6,7 +6,7 @@ internal static class SqliteSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals];
+    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals, FastLists];
 
     private const string Tables =
         """
@@ -113,5 +113,15 @@ internal static class SqliteSchema
         ALTER TABLE image ADD COLUMN has_agents INTEGER NOT NULL DEFAULT 0;
         UPDATE image SET has_agents = 1 WHERE metadata IS NOT NULL;
         CREATE INDEX image_agents ON image (created_at DESC, image_id) WHERE is_current AND has_agents;
+        """;
+
+    // Each list filter has an index that ends with the list's order, so that counts and skipped rows come from it
+    // alone.
+    private const string FastLists =
+        """
+        CREATE INDEX instance_status_created ON instance (status, created_at DESC, instance_id);
+        DROP INDEX instance_tenant_image;
+        CREATE INDEX instance_image_name ON instance (image_name, tenant_id, created_at DESC, instance_id);
+        CREATE INDEX instance_tenant_finished ON instance (tenant_id, finished_at) WHERE finished_at IS NOT NULL;
         """;
 }

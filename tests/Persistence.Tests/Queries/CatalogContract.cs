@@ -41,6 +41,24 @@ public abstract class CatalogContract : IAsyncLifetime
         await ExpectAsync(new InstanceFilter { Limit = 0 }, "", 6);
     }
 
+    [Theory]
+    [InlineData(InstanceOrder.CreatedAtDescending, "cdebaf")]
+    [InlineData(InstanceOrder.CreatedAtAscending, "fabcde")]
+    [InlineData(InstanceOrder.FinishedAtDescending, "bdcaef")]
+    [InlineData(InstanceOrder.FinishedAtAscending, "cbdaef")]
+    public async Task Every_page_of_every_order_is_the_same_from_either_end(InstanceOrder order, string expected)
+    {
+        for (var limit = 0; limit < 8; limit++)
+        {
+            for (var offset = 0; offset < 8; offset++)
+            {
+                await ExpectAsync(
+                    new InstanceFilter { Order = order, Offset = offset, Limit = limit },
+                    string.Concat(expected.Skip(offset).Take(limit)), 6);
+            }
+        }
+    }
+
     [Fact]
     public async Task Each_filter_filters()
     {
