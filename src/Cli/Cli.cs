@@ -28,7 +28,8 @@ internal sealed class Cli
         Command[] commands =
         [
             HealthCommand.Create(this), .. ImageCommands.All(this), .. InstanceCommands.All(this),
-            .. SignalCommands.All(this), CompletionCommand.Create(environment),
+            .. SignalCommands.All(this), .. QueryCommands.All(this), MetricsCommand.Create(this),
+            CompletionCommand.Create(environment),
         ];
         foreach (var command in commands)
             _root.Add(command);

@@ -11,12 +11,19 @@ namespace Runtara.Cli;
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     WriteIndented = true,
-    Converters = [typeof(StatusConverter), typeof(RunnerConverter), typeof(TimeConverter)])]
+    Converters =
+    [
+        typeof(StatusConverter), typeof(RunnerConverter), typeof(GranularityConverter), typeof(TimeConverter),
+    ])]
 [JsonSerializable(typeof(HealthStatus))]
 [JsonSerializable(typeof(ImageSummary))]
 [JsonSerializable(typeof(ListImagesResult))]
 [JsonSerializable(typeof(InstanceInfo))]
 [JsonSerializable(typeof(ListInstancesResult))]
+[JsonSerializable(typeof(ListCheckpointsResult))]
+[JsonSerializable(typeof(Checkpoint))]
+[JsonSerializable(typeof(ListEventsResult))]
+[JsonSerializable(typeof(TenantMetrics))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Failure))]
 internal sealed partial class Json : JsonSerializerContext
@@ -44,6 +51,9 @@ internal sealed record Failure(string Code, string Error, string? Remedy);
 internal sealed class StatusConverter() : JsonStringEnumConverter<InstanceStatus>(JsonNamingPolicy.SnakeCaseLower);
 
 internal sealed class RunnerConverter() : JsonStringEnumConverter<RunnerType>(JsonNamingPolicy.SnakeCaseLower);
+
+internal sealed class GranularityConverter()
+    : JsonStringEnumConverter<MetricsGranularity>(JsonNamingPolicy.SnakeCaseLower);
 
 internal sealed class TimeConverter : JsonConverter<DateTimeOffset>
 {

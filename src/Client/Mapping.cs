@@ -88,14 +88,17 @@ internal static class Mapping
     private static InstanceStatus ToModel(Wire.InstanceStatus status) =>
         Enum.IsDefined((InstanceStatus)status) ? (InstanceStatus)status : InstanceStatus.Unknown;
 
-    private static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
+    internal static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
 
-    private static JsonElement? Json(ByteString bytes)
+    internal static JsonElement? Json(ByteString bytes)
     {
         var reader = new Utf8JsonReader(bytes.Span);
         try
         {
-            return JsonElement.ParseValue(ref reader);
+            var value = JsonElement.ParseValue(ref reader);
+            // Anything after the value is no JSON either, and throws.
+            reader.Read();
+            return value;
         }
         catch (JsonException)
         {
