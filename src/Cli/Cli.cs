@@ -29,7 +29,7 @@ internal sealed class Cli
         [
             HealthCommand.Create(this), .. ImageCommands.All(this), .. InstanceCommands.All(this),
             .. SignalCommands.All(this), .. QueryCommands.All(this), MetricsCommand.Create(this),
-            CompletionCommand.Create(environment),
+            .. AgentCommands.All(this), CompletionCommand.Create(environment),
         ];
         foreach (var command in commands)
             _root.Add(command);

@@ -24,6 +24,9 @@ namespace Runtara.Cli;
 [JsonSerializable(typeof(Checkpoint))]
 [JsonSerializable(typeof(ListEventsResult))]
 [JsonSerializable(typeof(TenantMetrics))]
+[JsonSerializable(typeof(IReadOnlyList<AgentInfo>))]
+[JsonSerializable(typeof(IReadOnlyList<CapabilityField>))]
+[JsonSerializable(typeof(CapabilityTestResult))]
 [JsonSerializable(typeof(Done))]
 [JsonSerializable(typeof(Failure))]
 internal sealed partial class Json : JsonSerializerContext

@@ -12,11 +12,16 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
 
     /// <summary>For requests that may be carried out twice.</summary>
     internal Task<RpcResponse> ReadAsync(RpcRequest request, Response expected, CancellationToken ct) =>
-        CallAsync(request, expected, TriesMax, ct);
+        CallAsync(request, expected, TriesMax, TimeSpan.Zero, ct);
 
     /// <summary>For requests that may not: sent at most once.</summary>
     internal Task<RpcResponse> WriteAsync(RpcRequest request, Response expected, CancellationToken ct) =>
-        CallAsync(request, expected, 1, ct);
+        CallAsync(request, expected, 1, TimeSpan.Zero, ct);
+
+    /// <summary>As the other, for requests whose work takes time of its own.</summary>
+    internal Task<RpcResponse> WriteAsync(
+        RpcRequest request, Response expected, TimeSpan work, CancellationToken ct) =>
+        CallAsync(request, expected, 1, work, ct);
 
     /// <exception cref="RuntaraException">The reply is an error, or another arm than expected.</exception>
     internal static RpcResponse Checked(RpcResponse reply, Response expected) => reply.ResponseCase switch
@@ -30,9 +35,10 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
     };
 
     private async Task<RpcResponse> CallAsync(
-        RpcRequest request, Response expected, int triesMax, CancellationToken ct)
+        RpcRequest request, Response expected, int triesMax, TimeSpan work, CancellationToken ct)
     {
-        using var late = new CancellationTokenSource(options.RequestTimeout, options.Time);
+        var longest = options.RequestTimeout + work;
+        using var late = new CancellationTokenSource(longest, options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, ct);
         try
         {
@@ -57,7 +63,7 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
         catch (OperationCanceledException canceled) when (late.IsCancellationRequested && !ct.IsCancellationRequested)
         {
             throw new RuntaraTimeoutException(
-                $"No reply to {request.RequestCase} from {options.Server} in {options.RequestTimeout}.",
+                $"No reply to {request.RequestCase} from {options.Server} in {longest}.",
                 "Check the server's load and log, or raise RUNTARA_REQUEST_TIMEOUT_MS.",
                 canceled);
         }

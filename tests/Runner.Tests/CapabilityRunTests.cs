@@ -47,6 +47,7 @@ public sealed class CapabilityRunTests : RunnerTest
         Assert.Equal("""{"input":""" + Echo + "}", Encoding.UTF8.GetString(exited.Report.Output.Result.Span));
         Assert.InRange(exited.Took, TimeSpan.FromMilliseconds(1), Patience);
         Assert.Empty(Directory.GetFileSystemEntries(Runs));
+        Assert.Empty(Directory.GetFiles(Path.Combine(Data, ".tests")));
         Assert.Empty(Directory.GetDirectories(Path.Combine(Data, "crun")));
         Assert.Empty(Door.Open);
         ExpectNoMsg(TimeSpan.Zero);
@@ -112,6 +113,19 @@ public sealed class CapabilityRunTests : RunnerTest
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => test);
         Assert.Empty(Directory.GetFileSystemEntries(Runs));
         Assert.False(Exited(await TestAsync(Echo)).TimedOut);
+    }
+
+    [Fact]
+    public async Task What_an_earlier_daemon_left_of_a_test_is_removed()
+    {
+        var left = Path.Combine(Runs, "test-1", "workspace");
+        var note = Path.Combine(Data, ".tests", "test-1");
+        Directory.CreateDirectory(left);
+        Directory.CreateDirectory(Path.GetDirectoryName(note)!);
+        File.WriteAllText(note, Tenant.Value);
+        Start();
+        await AwaitConditionAsync(() => Task.FromResult(!File.Exists(note)), Patience);
+        Assert.Empty(Directory.GetFileSystemEntries(Runs));
     }
 
     [Fact]

@@ -167,7 +167,8 @@ internal static class InstanceCommands
         ("error", i.Error),
         ("stderr", i.Stderr));
 
-    private static async Task<ReadOnlyMemory<byte>> InputAsync(
+    /// <summary>JSON that is given as such, as @file, or as - for standard input; empty when it is not given.</summary>
+    internal static async Task<ReadOnlyMemory<byte>> InputAsync(
         string? given, CliEnvironment environment, CancellationToken ct)
     {
         try

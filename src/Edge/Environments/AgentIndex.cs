@@ -27,7 +27,9 @@ internal sealed class AgentIndex(AgentImages images)
         TenantId? tenant, CancellationToken cancellation)
     {
         var seen = new SortedDictionary<string, (Agent, AgentImage)>(StringComparer.OrdinalIgnoreCase);
-        var current = await images.ListAsync(tenant is { } own ? [own, System] : null, cancellation);
+        var current = tenant is { } own
+            ? await images.ListAsync(own, System, cancellation)
+            : await images.ListAsync(cancellation);
         var agents = await AgentsOfAsync(current, cancellation);
         foreach (var image in current)
         {

@@ -1,5 +1,6 @@
 using LinqToDB;
 using LinqToDB.Async;
+using LinqToDB.Data;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Persistence.Projection;
@@ -16,21 +17,31 @@ public sealed class AgentImages
 
     internal AgentImages(Database database) => _database = database;
 
-    /// <summary>
-    /// All of them, newest first, then by id; <paramref name="tenants"/> null means of all tenants.
-    /// </summary>
+    /// <summary>All of them, of all tenants; newest first, then by id.</summary>
+    public ValueTask<IReadOnlyList<AgentImage>> ListAsync(CancellationToken cancellation) =>
+        ListAsync("", cancellation);
+
+    /// <summary>Those of two tenants, as the other.</summary>
     public ValueTask<IReadOnlyList<AgentImage>> ListAsync(
-        IReadOnlyCollection<TenantId>? tenants, CancellationToken cancellation) =>
+        TenantId one, TenantId other, CancellationToken cancellation) =>
+        ListAsync(
+            "AND tenant_id IN (@one, @other)", cancellation, new DataParameter("one", Text.Clean(one.Value)),
+            new DataParameter("other", Text.Clean(other.Value)));
+
+    // By hand, because the conditions must be spelled like those of the partial index.
+    private ValueTask<IReadOnlyList<AgentImage>> ListAsync(
+        string condition, CancellationToken cancellation, params DataParameter[] parameters) =>
         _database.RetryAsync(
             async token =>
             {
                 await using var db = _database.OpenCatalog();
-                IQueryable<ImageTable> rows = db.GetTable<ImageTable>().Where(i => i.IsCurrent && i.HasAgents);
-                if (tenants?.Select(t => Text.Clean(t.Value)).ToArray() is { } names)
-                    rows = rows.Where(i => names.Contains(i.Tenant));
-                var found = await rows.OrderByDescending(i => i.CreatedAt).ThenBy(i => i.Id)
-                    .Select(i => new { i.Id, i.Tenant, i.Name, i.RunnerType, i.Sha256 }).ToListAsync(token);
-                return (IReadOnlyList<AgentImage>)found.ConvertAll(i => new AgentImage(
+                var rows = await db.QueryToListAsync<ImageTable>(
+                    $"""
+                    SELECT image_id, tenant_id, name, runner_type, sha256 FROM image
+                    WHERE is_current AND has_agents {condition} ORDER BY created_at DESC, image_id
+                    """,
+                    token, parameters);
+                return (IReadOnlyList<AgentImage>)rows.ConvertAll(i => new AgentImage(
                     new ImageId(i.Id), new TenantId(i.Tenant), i.Name, (RunnerType)i.RunnerType, i.Sha256));
             },
             cancellation);

@@ -23,10 +23,50 @@ public sealed class CapabilityRuns(
     private static readonly TimeSpan ReportWithin = TimeSpan.FromSeconds(30);
     private static readonly Attempt Only = Attempt.None.Next();
     private readonly ConcurrentDictionary<InstanceId, Run> _runs = new();
-    private readonly TaskCompletionSource<IActorRef> _runner = new();
+    private readonly TaskCompletionSource<IActorRef> _runner =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>The runner of the node. Runs wait until it is known.</summary>
-    public void UseRunner(IActorRef runner) => _runner.TrySetResult(runner);
+
+    // Taken before there are any of ours.
+    private readonly string[] _leftovers = Directory.Exists(NotesIn(dataDirectory))
+        ? Directory.GetFiles(NotesIn(dataDirectory)) : [];
+
+    // One file for each run under way, with its tenant. No tenant's directory begins with a dot.
+    private string Notes => NotesIn(dataDirectory);
+
+    /// <summary>
+    /// The runner of the node. Runs wait until it is known, and what an earlier daemon left of its runs is ended.
+    /// </summary>
+    internal void UseRunner(IActorRef runner)
+    {
+        if (!_runner.TrySetResult(runner))
+            return;
+        foreach (var note in _leftovers)
+            _ = EndLeftoverAsync(runner, new InstanceId(Path.GetFileName(note)), note);
+    }
+
+    private static string NotesIn(string dataDirectory) => Path.Combine(dataDirectory, ".tests");
+
+    private async Task EndLeftoverAsync(IActorRef runner, InstanceId id, string note)
+    {
+        var run = _runs[id] = new Run(default);
+        try
+        {
+            var tenant = new TenantId(await File.ReadAllTextAsync(note));
+            // Whether or not the runner knows of it, the answer comes when nothing of it runs.
+            runner.Tell(new RunnerCommand.Stop(id, Only, TimeSpan.Zero));
+            await run.Ended.Task;
+            Remove(id, tenant);
+        }
+        catch (IOException e)
+        {
+            log.CleanupFailed(id.Value, Only.Number, e.Message);
+        }
+        finally
+        {
+            _runs.TryRemove(id, out _);
+        }
+    }
 
     /// <inheritdoc />
     public async ValueTask<CapabilityOutcome> RunAsync(CapabilityTest test, CancellationToken cancellation)
@@ -35,11 +75,17 @@ public sealed class CapabilityRuns(
         var run = _runs[id] = new Run(test.Input);
         try
         {
+            Directory.CreateDirectory(Notes, Modes.Private);
+            await File.WriteAllTextAsync(Path.Combine(Notes, id.Value), test.Tenant.Value, cancellation);
             return await RunAsync(id, test, run, cancellation);
+        }
+        catch (IOException e)
+        {
+            return new CapabilityOutcome.NotStarted(e.Message);
         }
         finally
         {
-            RemoveDirectory(id, test.Tenant);
+            Remove(id, test.Tenant);
             _runs.TryRemove(id, out _);
         }
     }
@@ -100,15 +146,17 @@ public sealed class CapabilityRuns(
         await EndsAsync(run, late.Token);
     }
 
-    private void RemoveDirectory(InstanceId id, TenantId tenant)
+    private void Remove(InstanceId id, TenantId tenant)
     {
         var runs = Path.GetDirectoryName(new RunDirectory(dataDirectory, tenant.Value, id.Value).Path)!;
-        if (!Directory.Exists(runs))
-            return;
         try
         {
-            using var directory = SafeDirectory.Open(runs);
-            directory.Remove(PathNames.OfInstance(id.Value));
+            if (Directory.Exists(runs))
+            {
+                using var directory = SafeDirectory.Open(runs);
+                directory.Remove(PathNames.OfInstance(id.Value));
+            }
+            File.Delete(Path.Combine(Notes, id.Value));
         }
         catch (IOException e)
         {
