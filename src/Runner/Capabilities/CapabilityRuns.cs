@@ -169,10 +169,13 @@ public sealed class CapabilityRuns(
     {
         if (!_runs.TryGetValue(report.Instance, out var run))
             return false;
-        if (report is InstanceCommand.SlotGranted)
-            run.Granted.TrySetResult();
-        else
-            run.Ended.TrySetResult(report);
+        switch (report)
+        {
+            case InstanceCommand.SlotGranted: run.Granted.TrySetResult(); break;
+            case InstanceCommand.LaunchFailed or InstanceCommand.ProcessExited or InstanceCommand.AttemptVanished:
+                run.Ended.TrySetResult(report);
+                break;
+        }
         return true;
     }
 
