@@ -92,6 +92,12 @@ public sealed record RunnerOptions
     /// <summary>The largest <c>output.json</c> that is read, in bytes. Default: 64 MiB.</summary>
     public int OutputBytesMax { get; init; } = 64 * 1024 * 1024;
 
+    /// <summary>What the tar of an image may have, decompressed, in bytes. Default: 8 GiB.</summary>
+    public long ImageUnpackedBytesMax { get; init; } = 8L << 30;
+
+    /// <summary>Files, directories and links in the tar of an image. Default: 200,000.</summary>
+    public int ImageEntriesMax { get; init; } = 200_000;
+
     /// <summary>
     /// The mode that <c>RUNTARA_NETWORK_MODE</c> names: <c>host</c>, <c>none</c> or <c>isolated</c>; anything else,
     /// null too, is pasta (environment protocol §6.6).

@@ -12,6 +12,9 @@ internal sealed class FakeImages : IImageStore
 {
     internal ConcurrentDictionary<string, byte[]> Blobs { get; } = new();
 
+    /// <summary>JSON by image; an image without any is there too.</summary>
+    internal ConcurrentDictionary<ImageId, string> Metadata { get; } = new();
+
     internal int Opened;
 
     internal TaskCompletionSource? Gate { get; set; }
@@ -27,7 +30,11 @@ internal sealed class FakeImages : IImageStore
     public ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation) =>
         throw new NotSupportedException();
 
-    public ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation) => throw new NotSupportedException();
+    public ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation) =>
+        ValueTask.FromResult(id.Value == "deleted" ? null : new Image(
+            id, new TenantId("acme"), "name", null, RunnerType.Oci,
+            Metadata.TryGetValue(id, out var json) ? Encoding.UTF8.GetBytes(json) : null, "", 0,
+            DateTimeOffset.UnixEpoch));
 
     public ValueTask<(IReadOnlyList<Image> Images, int TotalCount)> ListAsync(
         TenantId? tenant, int limit, int offset, CancellationToken cancellation) => throw new NotSupportedException();

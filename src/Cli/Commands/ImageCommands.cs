@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Text.Json;
 using Runtara.Client;
 using Spectre.Console;
 
@@ -12,27 +14,47 @@ internal static class ImageCommands
     {
         var binary = new Option<FileInfo>("--binary")
         {
-            Description = "A static executable, or a root file system as a tar.",
+            Description = "A static executable, or a root file system as .tar, .tar.gz or .tar.zst.",
             Required = true,
         };
         var tenant = new Option<string>("--tenant") { Description = "Owner of the image.", Required = true };
         var name = new Option<string>("--name") { Description = "Name within the tenant.", Required = true };
         var description = new Option<string?>("--description") { Description = "Text for people." };
-        var command = new Command("register", "Uploads an image and prints its id.")
+        var metadata = new Option<JsonElement?>("--metadata")
         {
-            binary, tenant, name, description,
+            Description = "JSON object: entrypoint (in a tar, default /binary), args, env, cwd, and what you like.",
+            CustomParser = ParseMetadata,
+        };
+        var command = new Command(
+            "register", "Uploads a static executable or a tar of a root file system as an image, and prints its id.")
+        {
+            binary, tenant, name, description, metadata,
         };
         command.SetAction((parsed, ct) => cli.WithServerAsync(parsed, async (client, output) =>
         {
             var upload = new ImageUpload(parsed.GetRequiredValue(tenant), parsed.GetRequiredValue(name))
             {
                 Description = parsed.GetValue(description),
+                Metadata = parsed.GetValue(metadata),
             };
             var id = await UploadAsync(client, output, upload, parsed.GetRequiredValue(binary), ct);
             output.Print(new Done { ImageId = id }, id);
             return ExitCode.Ok;
         }, ct));
         return command;
+    }
+
+    private static JsonElement? ParseMetadata(ArgumentResult argument)
+    {
+        try
+        {
+            return JsonElement.Parse(argument.Tokens[0].Value);
+        }
+        catch (JsonException e)
+        {
+            argument.AddError($"--metadata is not JSON: {e.Message}");
+            return null;
+        }
     }
 
     private static Task<string> UploadAsync(

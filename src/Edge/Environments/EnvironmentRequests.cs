@@ -20,7 +20,7 @@ public sealed class EnvironmentRequests(
     InstanceGate gate, Catalog catalog, IImageStore images, ICapabilityRunner capabilities, EdgeOptions options,
     TimeProvider time)
 {
-    private static readonly ImmutableHashSet<string> ReservedVariables =
+    internal static readonly ImmutableHashSet<string> ReservedVariables =
     [
         "RUNTARA_INSTANCE_ID", "RUNTARA_TENANT_ID", "RUNTARA_SERVER_ADDR", "RUNTARA_CHECKPOINT_ID", "RUNTARA_ATTEMPT",
         "RUNTARA_SOCKET",

@@ -15,16 +15,18 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     /// <summary>Registers an image that came in one frame.</summary>
     public async ValueTask<Wire.RpcResponse> RegisterAsync(Wire.RegisterImageRequest r, CancellationToken cancellation)
     {
+        var registration = Registration(
+            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
+        var check = new ImageCheck(registration);
+        check.Add(r.Binary.Memory);
         var wrong = Check(r.TenantId, r.Name)
             ?? (r.Binary.IsEmpty ? "binary is required" : null)
             ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null)
-            ?? AgentMetadata.Check(r.Metadata.Memory);
+            ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem ?? check.BinaryProblem();
         if (wrong is not null)
             return Registered(wrong);
         await using var upload = await images.BeginUploadAsync(cancellation);
         await upload.WriteAsync(r.Binary.Memory, cancellation);
-        var registration = Registration(
-            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
         return Registered(await upload.CommitAsync(registration, cancellation));
     }
 
@@ -35,12 +37,16 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     public async ValueTask<Wire.RpcResponse> RegisterStreamAsync(
         Wire.RegisterImageStreamStart r, PipeReader input, CancellationToken cancellation)
     {
-        if ((Check(r.TenantId, r.Name) ?? AgentMetadata.Check(r.Metadata.Memory)) is { } wrong)
+        var registration = Registration(
+            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
+        var check = new ImageCheck(registration);
+        var wrong = Check(r.TenantId, r.Name)
+            ?? (r.BinarySize > (ulong)options.ImageBytesMax ? TooLarge(r.BinarySize) : null)
+            ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem;
+        if (wrong is not null)
             return Registered(wrong);
-        if (r.BinarySize > (ulong)options.ImageBytesMax)
-            return Registered(TooLarge(r.BinarySize));
         await using var upload = await images.BeginUploadAsync(cancellation);
-        if (await ReceiveAsync(input, upload, cancellation) is { } broken)
+        if (await ReceiveAsync(input, upload, check, cancellation) is { } broken)
             return Registered(broken);
         if (upload.SizeBytes == 0)
             return Registered("binary is required");
@@ -48,12 +54,13 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
             return Registered($"Checksum mismatch: expected {r.Sha256}, got {upload.Sha256}");
         if (r.BinarySize > 0 && (long)r.BinarySize != upload.SizeBytes)
             return Registered($"Size mismatch: expected {r.BinarySize}, got {upload.SizeBytes}");
-        var registration = Registration(
-            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
+        if (check.BinaryProblem() is { } unusable)
+            return Registered(unusable);
         return Registered(await upload.CommitAsync(registration, cancellation));
     }
 
-    private async ValueTask<string?> ReceiveAsync(PipeReader input, IImageUpload upload, CancellationToken cancellation)
+    private async ValueTask<string?> ReceiveAsync(
+        PipeReader input, IImageUpload upload, ImageCheck check, CancellationToken cancellation)
     {
         while (true)
         {
@@ -71,12 +78,17 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
                 return $"the upload stalled: no byte for {options.Frames.StallTimeout.TotalSeconds:0} s";
             }
             foreach (var piece in read.Buffer)
+            {
                 await upload.WriteAsync(piece, cancellation);
+                check.Add(piece);
+            }
             input.AdvanceTo(read.Buffer.End);
             if (upload.SizeBytes > options.ImageBytesMax)
                 return TooLarge((ulong)upload.SizeBytes);
             if (read.IsCompleted)
                 return null;
+            if (check.HasSeenEnough && check.BinaryProblem() is { } unusable)
+                return unusable;
         }
     }
 

@@ -59,6 +59,10 @@ internal static class RunnerSettings
             o => o.Runner.StopGrace, (o, v) => o.Runner = o.Runner with { StopGrace = v }),
         Of("runner.stderr-bytes-max", null, "the most that is kept of a standard error", Bytes,
             o => o.Runner.StderrBytesMax, (o, v) => o.Runner = o.Runner with { StderrBytesMax = checked((int)v) }),
+        Of("images.unpacked-max-bytes", null, "the largest root file system of an image, decompressed", Bytes,
+            o => o.Runner.ImageUnpackedBytesMax, (o, v) => o.Runner = o.Runner with { ImageUnpackedBytesMax = v }),
+        Of("images.entries-max", null, "files, directories and links in the root file system of an image", Count,
+            o => o.Runner.ImageEntriesMax, (o, v) => o.Runner = o.Runner with { ImageEntriesMax = v }),
         Of("runner.output-bytes-max", null, "the largest output.json", Bytes,
             o => o.Runner.OutputBytesMax, (o, v) => o.Runner = o.Runner with { OutputBytesMax = checked((int)v) }),
     ];

@@ -1,22 +1,25 @@
 using System.Globalization;
+using Runtara.Actors.Images;
 using Runtara.Actors.Runners;
 
 namespace Runtara.Runner.Containers;
 
-/// <summary>A workflow's environment: a search path, the caller's variables, then ours, which win (§6.2).</summary>
+/// <summary>
+/// A workflow's environment: a search path, the image's variables, the caller's, then ours; later ones win (§6.2).
+/// </summary>
 internal static class ContainerEnvironment
 {
-    internal static IReadOnlyList<string> Of(RunnerOptions options, RunnerCommand.Launch launch)
+    internal static IReadOnlyList<string> Of(
+        RunnerOptions options, RunnerCommand.Launch launch, ImageProgram program)
     {
         var ours = Ours(options, launch);
-        var names = ours.Select(v => v.Name).ToHashSet();
-        var callers = launch.Environment.Where(v => !names.Contains(v.Key)).OrderBy(v => v.Key, StringComparer.Ordinal);
-        var all = new List<string>();
-        if (!launch.Environment.ContainsKey("PATH"))
-            all.Add("PATH=/usr/bin");
-        all.AddRange(callers.Select(v => $"{v.Key}={v.Value}"));
-        all.AddRange(ours.Select(v => $"{v.Name}={v.Value}"));
-        return all;
+        var theirs = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, value) in program.Environment.Concat(launch.Environment))
+            theirs[name] = value;
+        foreach (var (name, _) in ours)
+            theirs.Remove(name);
+        theirs.Remove("PATH", out var path);
+        return [$"PATH={path ?? "/usr/bin"}", .. theirs.Select(v => $"{v.Key}={v.Value}"), .. ours.Select(v => $"{v.Name}={v.Value}")];
     }
 
     private static List<(string Name, string Value)> Ours(RunnerOptions options, RunnerCommand.Launch launch)

@@ -17,7 +17,10 @@ internal sealed class ContainerHost
         Options = options;
         Cgroups = Cgroups.Detect(options.CgroupManager, log);
         Crun = new Crun(options, Path.Combine(Data, "crun"), Cgroups.Manager, time, log);
-        Images = new ImageCache(Path.Combine(Data, "images"), images, log);
+        Images = new ImageCache(
+            Path.Combine(Data, "images"), images,
+            new ImageLimits(options.ImageUnpackedBytesMax, options.ImageEntriesMax), log);
+        Programs = new ImagePrograms(images);
     }
 
     internal RunnerOptions Options { get; }
@@ -37,6 +40,8 @@ internal sealed class ContainerHost
     internal Crun Crun { get; }
 
     internal ImageCache Images { get; }
+
+    internal ImagePrograms Programs { get; }
 
     /// <summary>Makes the directories and ends what an earlier daemon left.</summary>
     internal async Task SweepAsync()

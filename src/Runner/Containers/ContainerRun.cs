@@ -1,3 +1,4 @@
+using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
 using Runtara.Runner.Files;
@@ -62,7 +63,7 @@ internal sealed class ContainerRun(ContainerHost host, RunnerCommand.Launch laun
     private async Task<ExitReport> LaunchAsync()
     {
         await host.Crun.EnsureDeadAsync(_container);
-        var (root, input) = await FetchAsync();
+        var (root, program, input) = await FetchAsync();
         var directory = new RunDirectory(host.Data, launch.Tenant.Value, launch.Instance.Value);
         using var stderr = new StderrLog(directory.Prepare(input.Span), host.Options.StderrBytesMax);
         var door = await host.Door.OpenAsync(
@@ -70,7 +71,11 @@ internal sealed class ContainerRun(ContainerHost host, RunnerCommand.Launch laun
         try
         {
             var settings = new ContainerSettings(
-                root, directory.Path, ContainerEnvironment.Of(host.Options, launch), host.Cgroups.PathFor(_container));
+                root, directory.Path, ContainerEnvironment.Of(host.Options, launch, program),
+                host.Cgroups.PathFor(_container))
+            {
+                Program = program,
+            };
             directory.WriteConfig(OciSpec.ToBytes(host.Options, settings));
             host.Cgroups.Create(_container);
             using var files = new LaunchFiles(host.Data, _container);
@@ -85,13 +90,14 @@ internal sealed class ContainerRun(ContainerHost host, RunnerCommand.Launch laun
         }
     }
 
-    private async Task<(string Root, ReadOnlyMemory<byte> Input)> FetchAsync()
+    private async Task<(string Root, ImageProgram Program, ReadOnlyMemory<byte> Input)> FetchAsync()
     {
         using var deadline = new CancellationTokenSource(host.Options.PrepareTimeout, host.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _terminate.Token);
         var input = await host.Inputs.ReadInputAsync(launch.Instance, either.Token);
+        var program = await host.Programs.FindAsync(launch.Image, either.Token);
         var root = await host.Images.EnsureAsync(launch.ImageSha256, either.Token);
-        return (root, input);
+        return (root, program, input);
     }
 
     private async Task<ChildExit> SuperviseAsync(RunDirectory directory, LaunchFiles files, StderrLog stderr)

@@ -1,11 +1,16 @@
 using System.Text.Json.Nodes;
+using Runtara.Actors.Images;
 using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Containers;
 
 /// <summary>What differs between two containers of one node.</summary>
 internal sealed record ContainerSettings(
-    string RootFileSystem, string RunDirectory, IReadOnlyList<string> Environment, string? CgroupPath);
+    string RootFileSystem, string RunDirectory, IReadOnlyList<string> Environment, string? CgroupPath)
+{
+    /// <summary>What to start in it.</summary>
+    internal ImageProgram Program { get; init; } = ImageProgram.Default;
+}
 
 /// <summary>
 /// The <c>config.json</c> of a container (environment protocol §6.1; stricter where that page's §12.29 complains).
@@ -42,9 +47,9 @@ internal static class OciSpec
     {
         ["terminal"] = false,
         ["user"] = new JsonObject { ["uid"] = 0, ["gid"] = 0 },
-        ["args"] = new JsonArray("/binary"),
+        ["args"] = Array(settings.Program.Command),
         ["env"] = Array(settings.Environment),
-        ["cwd"] = "/",
+        ["cwd"] = settings.Program.WorkingDirectory,
         ["capabilities"] = new JsonObject
         {
             ["bounding"] = new JsonArray(),

@@ -1,24 +1,28 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using System.Globalization;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
-using Microsoft.Win32.SafeHandles;
 using Runtara.Actors.Images;
-using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Files;
 
 /// <summary>
-/// This node's copies of images: <c>images/&lt;sha256&gt;/rootfs/binary</c>, read-only to every container. Bytes are
-/// hashed while they are copied. Later launches compare a stamp (inode, size, modification and change time, which no
-/// program can set back) with the file and hash it again only when that differs; a wrong hash is fetched again, once.
+/// This node's copies of images: <c>images/&lt;sha256&gt;/rootfs</c>, a root file system read-only to every container;
+/// of a static executable it is <c>/binary</c> and what is mounted upon. Bytes are hashed while they come from the
+/// store, and unpacked only when the hash was right. The digest of the root is kept beside it, in <c>tree</c>. The
+/// first launch by a daemon compares all bytes with it; later ones compare a stamp (<see cref="RootTree"/>), and all
+/// bytes only when that differs. A root that is not what it was is fetched again, once.
 /// </summary>
-internal sealed class ImageCache(string directory, IImageStore images, ILogger log)
+internal sealed class ImageCache(string directory, IImageStore images, ImageLimits limits, ILogger log)
 {
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _locks = new();
+    private readonly ConcurrentDictionary<string, string> _stamps = new();
+    private int _digests;
 
-    /// <summary>The root file system of an image, verified.</summary>
+    /// <summary>How often all bytes of a root were read to check it.</summary>
+    internal int Digests => _digests;
+
+    /// <summary>The root file system of an image, verified. Concurrent launches wait for one unpacking.</summary>
     internal async Task<string> EnsureAsync(string sha256, CancellationToken cancellation)
     {
         if (sha256.Length != 64 || !sha256.All(char.IsAsciiHexDigitLower))
@@ -41,30 +45,29 @@ internal sealed class ImageCache(string directory, IImageStore images, ILogger l
         var root = Path.Combine(home, "rootfs");
         if (Directory.Exists(home))
         {
-            if (await IsIntactAsync(home, sha256, cancellation))
+            if (await Task.Run(() => IsIntact(home, root, sha256, cancellation), cancellation))
                 return root;
             log.ImageDamaged(sha256);
         }
         await FetchAsync(home, sha256, cancellation);
+        _stamps[sha256] = RootTree.Stamp(root);
         return root;
     }
 
-    private async Task<bool> IsIntactAsync(string home, string sha256, CancellationToken cancellation)
+    private bool IsIntact(string home, string root, string sha256, CancellationToken cancellation)
     {
-        var binary = Path.Combine(home, "rootfs", "binary");
         try
         {
-            var stamp = StampOf(binary);
-            var stampFile = Path.Combine(home, "stamp");
-            if (File.Exists(stampFile) && await File.ReadAllTextAsync(stampFile, cancellation) == stamp)
+            var stamp = RootTree.Stamp(root);
+            if (_stamps.TryGetValue(sha256, out var known) && known == stamp)
                 return true;
-            await using var file = File.OpenRead(binary);
-            if (Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellation)) != sha256)
+            Interlocked.Increment(ref _digests);
+            if (File.ReadAllText(Path.Combine(home, "tree")) != RootTree.Digest(root, cancellation))
                 return false;
-            await File.WriteAllTextAsync(stampFile, stamp, cancellation);
+            _stamps[sha256] = stamp;
             return true;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return false;
         }
@@ -76,25 +79,58 @@ internal sealed class ImageCache(string directory, IImageStore images, ILogger l
         var staging = Path.Combine(directory, $".{sha256}.{Path.GetRandomFileName()}");
         try
         {
-            var root = Path.Combine(staging, "rootfs");
-            MakeMountPoints(root);
-            var binary = Path.Combine(root, "binary");
-            var actual = await CopyAsync(sha256, binary, cancellation);
+            Directory.CreateDirectory(staging, Modes.Private);
+            var blob = Path.Combine(staging, "image");
+            var actual = await CopyAsync(sha256, blob, cancellation);
             if (actual != sha256)
                 throw new RunnerException($"image {sha256} is damaged in the store: its bytes have SHA-256 {actual}");
-            File.SetUnixFileMode(binary, Modes.Executable);
-            await File.WriteAllTextAsync(Path.Combine(staging, "stamp"), StampOf(binary), cancellation);
+            var root = Path.Combine(staging, "rootfs");
+            await Task.Run(() => Unpack(blob, root, cancellation), cancellation);
+            File.Delete(blob);
+            await File.WriteAllTextAsync(
+                Path.Combine(staging, "tree"), RootTree.Digest(root, cancellation), cancellation);
             Discard(home);
             Directory.Move(staging, home);
-        }
-        catch (FileNotFoundException)
-        {
-            throw new RunnerException($"the bytes of image {sha256} are not in the store");
+            File.SetUnixFileMode(home, Modes.Executable);
         }
         finally
         {
             Discard(staging);
         }
+    }
+
+    private void Unpack(string blob, string root, CancellationToken cancellation)
+    {
+        using var unpacker = new RootUnpacker(root);
+        if (FormatOf(blob) is { } format and not ImageFormat.Executable)
+            UnpackTar(unpacker, blob, format, cancellation);
+        else
+        {
+            var binary = Path.Combine(root, "binary");
+            File.Move(blob, binary);
+            File.SetUnixFileMode(binary, Modes.Executable);
+        }
+        unpacker.MakeMountPoints();
+    }
+
+    private void UnpackTar(RootUnpacker unpacker, string blob, ImageFormat format, CancellationToken cancellation)
+    {
+        try
+        {
+            using var tar = ImageFormats.OpenTar(File.OpenRead(blob), format);
+            unpacker.Unpack(new TarReader(tar, limits), cancellation);
+        }
+        catch (Exception e) when (ImageFormats.IsBroken(e))
+        {
+            throw TarReader.Wrong($"cannot be decompressed: {e.Message}");
+        }
+    }
+
+    private static ImageFormat? FormatOf(string blob)
+    {
+        using var file = File.OpenRead(blob);
+        var start = new byte[512];
+        return ImageFormats.Recognise(start.AsSpan(0, file.ReadAtLeast(start, start.Length, false)));
     }
 
     private async Task<string> CopyAsync(string sha256, string target, CancellationToken cancellation)
@@ -103,14 +139,13 @@ internal sealed class ImageCache(string directory, IImageStore images, ILogger l
         var buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
         try
         {
-            await using var source = await images.OpenBlobAsync(sha256, cancellation);
+            await using var source = await OpenAsync(sha256, cancellation);
             await using var file = new FileStream(target, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
             while (await source.ReadAsync(buffer, cancellation) is > 0 and var count)
             {
                 hash.AppendData(buffer, 0, count);
                 await file.WriteAsync(buffer.AsMemory(0, count), cancellation);
             }
-            file.Flush(flushToDisk: true);
         }
         finally
         {
@@ -119,23 +154,16 @@ internal sealed class ImageCache(string directory, IImageStore images, ILogger l
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    // The root is mounted read-only, so what crun mounts upon must be there before.
-    private static void MakeMountPoints(string root)
+    private async Task<Stream> OpenAsync(string sha256, CancellationToken cancellation)
     {
-        foreach (var name in new[] { "proc", "dev", "data", "tmp", "etc" })
-            Directory.CreateDirectory(Path.Combine(root, name));
-        foreach (var name in new[] { "hosts", "resolv.conf" })
-            File.WriteAllBytes(Path.Combine(root, "etc", name), []);
-    }
-
-    private static string StampOf(string path)
-    {
-        using var file = File.OpenHandle(path);
-        if (Libc.Stat(file, "", Libc.StatEmptyPath, Libc.StatBasic, out var s) != 0 || !s.IsRegularFile)
-            throw new IOException($"{path} is not a regular file");
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{s.Inode} {s.Size} {s.ModifiedSeconds}.{s.ModifiedNanoseconds} "
-            + $"{s.ChangedSeconds}.{s.ChangedNanoseconds}");
+        try
+        {
+            return await images.OpenBlobAsync(sha256, cancellation);
+        }
+        catch (FileNotFoundException)
+        {
+            throw new RunnerException($"the bytes of image {sha256} are not in the store");
+        }
     }
 
     private static void Discard(string path)

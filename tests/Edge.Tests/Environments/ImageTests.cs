@@ -12,10 +12,18 @@ public sealed class ImageTests(EdgeHost edge)
     private async Task<RpcResponse> CallAsync(RpcRequest request, ReadOnlyMemory<byte> after = default) =>
         (await edge.Environment.CallAsync(request, after))!;
 
-    private async Task<RegisterImageResponse> RegisterAsync(string tenant, string name, int bytes = 10) =>
+    private Task<RegisterImageResponse> RegisterAsync(string tenant, string name, int bytes = 200) =>
+        RegisterAsync(tenant, name, bytes == 0 ? [] : Executables.OfSize(bytes));
+
+    private async Task<RegisterImageResponse> RegisterAsync(
+        string tenant, string name, byte[] binary, string metadata = "") =>
         (await CallAsync(new RpcRequest
         {
-            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(new byte[bytes]) },
+            RegisterImage = new()
+            {
+                TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(binary),
+                Metadata = ByteString.CopyFromUtf8(metadata),
+            },
         })).RegisterImage;
 
     private async Task<RegisterImageResponse> UploadAsync(RegisterImageStreamStart start, byte[] bytes) =>
@@ -37,7 +45,7 @@ public sealed class ImageTests(EdgeHost edge)
                 TenantId = "shown",
                 Name = "org/flow@1 +x",
                 Description = "a flow",
-                Binary = ByteString.CopyFromUtf8("program"),
+                Binary = ByteString.CopyFrom(Executables.Static("program")),
                 RunnerType = (RunnerType)77,
                 Metadata = ByteString.CopyFromUtf8("{no json"),
             },
@@ -86,7 +94,8 @@ public sealed class ImageTests(EdgeHost edge)
         {
             var start = new RegisterImageStreamStart { TenantId = "large", Name = "n", BinarySize = announced };
             Assert.Contains(
-                "the limit is 100000 (images.max-bytes)", (await UploadAsync(start, new byte[100_001])).Error);
+                "the limit is 100000 (images.max-bytes)",
+                (await UploadAsync(start, Executables.OfSize(100_001))).Error);
         }
         Assert.Equal(0u, await CountAsync("large"));
         Assert.Equal(before, Files());
@@ -97,7 +106,7 @@ public sealed class ImageTests(EdgeHost edge)
     public async Task An_upload_is_checked_by_digest_and_size()
     {
         var before = Files();
-        var bytes = RandomNumberGenerator.GetBytes(90_000);
+        var bytes = Executables.Static(RandomNumberGenerator.GetBytes(90_000 - 120));
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
         var wrong = new string('0', 64);
         var start = new RegisterImageStreamStart { TenantId = "upload", Name = "n", Sha256 = wrong,

@@ -123,8 +123,10 @@ public class EdgeHost : IAsyncLifetime
     {
         var response = await Environment.CallAsync(new Wire.RpcRequest
         {
-            RegisterImage = new() { TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8(
-                NewName("binary")) },
+            RegisterImage = new()
+            {
+                TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(Executables.Static(NewName("binary"))),
+            },
         });
         Assert.True(response!.RegisterImage?.Success, response.ToString());
         return response.RegisterImage!.ImageId;

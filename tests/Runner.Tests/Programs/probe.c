@@ -142,6 +142,10 @@ int main(void)
         show(variable("FILE"));
         return 0;
     }
+    if (!strcmp(mode, "touch")) {
+        put(variable("FILE"), "x");
+        return 0;
+    }
     if (!strcmp(mode, "list")) {
         DIR *directory = opendir(variable("FILE"));
         for (struct dirent *entry; directory && (entry = readdir(directory));)
