@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Runtara.Actors.Images;
 
-/// <summary>What the header of an ELF file says about where the file can run (System V ABI, chapters 4 and 5).</summary>
+/// <summary>What the header of an ELF file says about where it can run (System V ABI, chapters 4 and 5).</summary>
 internal static class ElfHeader
 {
     private const int HeaderBytes = 64;
@@ -13,9 +13,10 @@ internal static class ElfHeader
     private const int PathBytesMax = 256;
 
     private static (ushort Number, string Name) Machine =>
-        RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? ((ushort)183, "aarch64") : ((ushort)62, "x86-64");
+        RuntimeInformation.ProcessArchitecture == Architecture.Arm64
+            ? ((ushort)183, "aarch64") : ((ushort)62, "x86-64");
 
-    /// <summary>Why the file cannot run as the only file of a container here, and what helps; null when it can.</summary>
+    /// <summary>Why the file cannot run as the only file of a container, and what helps; null when it can.</summary>
     internal static string? Problem(ReadOnlySpan<byte> start)
     {
         if (start.Length < HeaderBytes || start[4] != 2 || start[5] != 1 || Number(start[18..]) != Machine.Number)

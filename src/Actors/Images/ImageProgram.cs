@@ -106,7 +106,10 @@ public sealed record ImageProgram(
         foreach (var variable in value.EnumerateObject())
         {
             if (variable.Name.Length == 0 || variable.Name.Contains('='))
-                throw new FormatException($"metadata.env has the name '{variable.Name}': a name is not empty and has no '='");
+            {
+                throw new FormatException(
+                    $"metadata.env has the name '{variable.Name}': a name is not empty and has no '='");
+            }
             variables[Clean("env", variable.Name)] = Clean("env", variable.Value.GetString()!);
         }
         return variables.ToImmutable();

@@ -19,7 +19,11 @@ internal static class ContainerEnvironment
         foreach (var (name, _) in ours)
             theirs.Remove(name);
         theirs.Remove("PATH", out var path);
-        return [$"PATH={path ?? "/usr/bin"}", .. theirs.Select(v => $"{v.Key}={v.Value}"), .. ours.Select(v => $"{v.Name}={v.Value}")];
+        return
+        [
+            $"PATH={path ?? "/usr/bin"}", .. theirs.Select(v => $"{v.Key}={v.Value}"),
+            .. ours.Select(v => $"{v.Name}={v.Value}"),
+        ];
     }
 
     private static List<(string Name, string Value)> Ours(RunnerOptions options, RunnerCommand.Launch launch)

@@ -24,7 +24,7 @@ public abstract class AgentContract(EdgeHost edge)
     {
         var request = new RegisterImageRequest
         {
-            TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8("program"),
+            TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(Executables.Static("program")),
         };
         if (metadata is not null)
             request.Metadata = ByteString.CopyFromUtf8(metadata);

@@ -20,7 +20,8 @@ public abstract class CapabilityContract(EdgeHost edge)
     {
         var request = new RegisterImageRequest
         {
-            TenantId = tenant, Name = name, Binary = ByteString.CopyFromUtf8("program"), RunnerType = runner,
+            TenantId = tenant, Name = name, Binary = ByteString.CopyFrom(Executables.Static("program")),
+            RunnerType = runner,
         };
         if (metadata is not null)
             request.Metadata = ByteString.CopyFromUtf8(metadata);
