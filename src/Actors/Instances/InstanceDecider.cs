@@ -40,7 +40,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Live s, Register c) when IsStale(s, c.From) => RefuseState(s),
             (Running s, Register) => Answer(new Registered(s.Facts.Attempt)),
             (Launching s, Register c) => Admit(s, c, now),
-            (Suspended { Facts.Image: null } s, Register c) => Admit(s, c, now),
+            (Suspended { Facts.Image: null } s, Register c) when (c.From ?? Attempt.None) == Attempt.None =>
+                Admit(s, c, now),
             (Existing s, Register) => RefuseState(s),
             _ => throw Impossible(state, command),
         };
@@ -82,11 +83,11 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Pending s, SlotGranted c) when c.Attempt == s.Facts.Attempt.Next() => Launch(s, now),
             (Live s, SlotGranted c) when c.Attempt == s.Facts.Attempt => Decision.Nothing,
             (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
-            (Live s, LaunchFailed c) when c.Attempt == s.Facts.Attempt =>
+            (Live s, LaunchFailed c) when c.Attempt == s.Leaving() =>
                 Report(Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
-            (Live s, ProcessExited c) when c.Attempt == s.Facts.Attempt => Report(Exit(c, now), AfterExit(s, c, now)),
+            (Live s, ProcessExited c) when c.Attempt == s.Leaving() => Report(Exit(c, now), AfterExit(s, c, now)),
             (Existing s, ProcessExited c) when c.Attempt == Leaving(s) => Report(Exit(c, now)),
-            (Live s, AttemptVanished c) when c.Attempt == s.Facts.Attempt => Report(Vanish(s, c, now)),
+            (Live s, AttemptVanished c) when c.Attempt == s.Leaving() => Report(Vanish(s, c, now)),
             (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) =>
                 Report(new AttemptExited(c.Attempt, null, null, false, "", null, null, now)),
             _ => Decision.Nothing,

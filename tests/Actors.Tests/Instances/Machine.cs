@@ -24,6 +24,8 @@ internal sealed class Machine
 
     public Decision Last { get; private set; } = Decision.Nothing;
 
+    public DateTimeOffset? Deadline => _decider.NextDeadline(State);
+
     public Attempt Attempt => ((InstanceState.Existing)State).Facts.Attempt;
 
     public Machine After(TimeSpan time)
