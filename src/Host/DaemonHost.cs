@@ -46,7 +46,7 @@ internal static class DaemonHost
         }
     }
 
-    // Two daemons on one directory would end each other's containers.
+    // Two daemons on one directory would take each other's containers.
     private static FileStream TakeDataDirectory(string directory)
     {
         try

@@ -29,4 +29,8 @@ internal static partial class Logs
 
     [LoggerMessage(8, LogLevel.Warning, "{Instance} attempt {Attempt}: cleaning up: {Problem}")]
     internal static partial void CleanupFailed(this ILogger log, string instance, int attempt, string problem);
+
+    [LoggerMessage(9, LogLevel.Information,
+        "{Instance} attempt {Attempt}: container {Container} of an earlier daemon; it runs: {Runs}")]
+    internal static partial void Adopted(this ILogger log, string instance, int attempt, string container, bool runs);
 }

@@ -14,14 +14,14 @@ namespace Runtara.Runner;
 /// <summary>
 /// The containers of this node. Takes <see cref="RunnerCommand"/> and answers the instance region with
 /// <see cref="InstanceCommand.SlotGranted"/>, <see cref="InstanceCommand.LaunchFailed"/>,
-/// <see cref="InstanceCommand.ProcessExited"/> and <see cref="InstanceCommand.AttemptVanished"/>. Serves nothing before
-/// what an earlier daemon left in the data directory is dead; stopping it stops all containers.
+/// <see cref="InstanceCommand.ProcessExited"/> and <see cref="InstanceCommand.AttemptVanished"/>. Containers outlive it
+/// (D6): it serves nothing before it knows what earlier daemons left in the data directory, and takes up what runs.
 /// </summary>
-public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
+public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
 {
-    private const string VanishedReason = "the daemon was restarted while the attempt ran";
-    private static readonly TimeSpan ExpiryInterval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan SweepRetry = TimeSpan.FromSeconds(5);
+    private const string VanishedReason =
+        "nothing is left of the attempt: the machine was restarted, or the launch cut off";
+    private static readonly TimeSpan RecoverRetry = TimeSpan.FromSeconds(5);
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<InstanceId, Occupant> _occupants = [];
     private readonly RunnerOptions _options;
@@ -71,23 +71,25 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
         _host = _createHost();
         if (_host.Cgroups.Manager == CgroupManager.Disabled)
             _log.Warning("memory, cpu and process limits of containers are not enforced");
-        Become(Sweeping);
-        Sweep();
+        Become(Recovering);
+        Recover();
     }
 
     /// <inheritdoc />
     protected override void PostStop()
     {
-        var stopping = new List<Task>();
         foreach (var occupant in _occupants.Values)
         {
-            occupant.Run?.RequestStop(_options.StopGrace);
-            stopping.Add(occupant.Ended);
+            if (_options.StopContainersOnExit)
+                occupant.Run?.StopForGood(_options.StopGrace);
+            else
+                occupant.Run?.Leave();
         }
-        // Containers do not outlive the daemon, so its end waits for theirs; they need no actor to get there.
+        // Containers that stop with the daemon, and doors, need no actor to get there.
         var limit = _options.StopGrace + TimeSpan.FromSeconds(15);
-        if (!Task.WaitAll([.. stopping], limit))
-            _log.Warning("{Count} containers did not end in time", stopping.Count(t => !t.IsCompleted));
+        var ending = _occupants.Values.Select(o => o.Ended).ToArray();
+        if (!Task.WaitAll(ending, limit))
+            _log.Warning("{Count} containers did not end in time", ending.Count(t => !t.IsCompleted));
     }
 
     /// <inheritdoc />
@@ -102,37 +104,15 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
             case RunnerCommand.Launch m: OnLaunch(m); break;
             case RunnerCommand.Stop m: OnStop(m); break;
             case RunnerCommand.Watch m: OnWatch(m.Instance, m.Attempt); break;
+            case RunnerCommand.Forget m: OnForget(m); break;
             case Finished m: OnFinished(m); break;
             case GetRunnerStatus:
                 Sender.Tell(new RunnerStatus(_occupants.Count, _slots.Waiting, _options.Capacity));
                 break;
-            case ExpireSlots: Send(_slots.Expire(Now)); break;
+            case Look: OnLook(); break;
+            case EndOrphans: OnEndOrphans(); break;
             default: Unhandled(message); break;
         }
-    }
-
-    private void Sweeping(object message)
-    {
-        switch (message)
-        {
-            case Swept:
-                Timers.StartPeriodicTimer("expiry", new ExpireSlots(), ExpiryInterval);
-                Become(OnReceive);
-                Stash.UnstashAll();
-                break;
-            case Status.Failure failure:
-                _log.Error(failure.Cause, "what an earlier daemon left running cannot be ended; trying again");
-                Timers.StartSingleTimer("sweep", new SweepAgain(), SweepRetry);
-                break;
-            case SweepAgain: Sweep(); break;
-            default: Stash.Stash(); break;
-        }
-    }
-
-    private void Sweep()
-    {
-        var host = _host;
-        Task.Run(host.SweepAsync).PipeTo(Self, success: () => new Swept());
     }
 
     private void OnLaunch(RunnerCommand.Launch launch)
@@ -165,19 +145,23 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
             Refuse(launch, "the attempt has no slot on this node, or had one for too long without a launch");
             return;
         }
-        var run = new ContainerRun(_host, launch);
-        Occupy(launch.Instance, launch.Attempt, run, Task.Run(run.RunAsync));
+        _kept.Remove(launch.Instance);
+        var run = new ContainerRun(_host, new LaunchNote(launch.Instance, launch.Tenant, launch.Attempt));
+        Occupy(launch.Instance, launch.Attempt, run, Task.Run(() => run.LaunchAsync(launch)));
     }
 
-    private void Occupy(InstanceId instance, Attempt attempt, ContainerRun? run, Task<InstanceCommand> work)
+    private Occupant Occupy(InstanceId instance, Attempt attempt, ContainerRun? run, Task<InstanceCommand?> work)
     {
-        _occupants[instance] = new Occupant(attempt, run, work);
         work.PipeTo(Self, success: report => new Finished(instance, attempt, report));
+        return _occupants[instance] = new Occupant(attempt, run, work);
     }
 
     private void OnFinished(Finished finished)
     {
-        _instances.Tell(finished.Report);
+        if (finished.Report is { } report)
+            _instances.Tell(report);
+        if (finished.Report is InstanceCommand.ProcessExited exited)
+            _kept[finished.Instance] = new Kept(exited, Now);
         Send(_slots.Free(new SlotKey(finished.Instance, finished.Attempt), Now));
         if (!_occupants.TryGetValue(finished.Instance, out var occupant) || occupant.Attempt != finished.Attempt)
             return;
@@ -189,7 +173,10 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
     private void OnStop(RunnerCommand.Stop stop)
     {
         if (_occupants.TryGetValue(stop.Instance, out var occupant) && occupant.Attempt == stop.Attempt)
+        {
+            occupant.IsClaimed = true;
             occupant.Run?.RequestStop(stop.Grace);
+        }
         else if (occupant?.Next is { } next && next.Attempt == stop.Attempt)
         {
             occupant.Next = null;
@@ -204,6 +191,7 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
         var vanished = new InstanceCommand.AttemptVanished(instance, attempt, VanishedReason);
         if (_occupants.TryGetValue(instance, out var occupant))
         {
+            occupant.IsClaimed |= occupant.Attempt == attempt;
             // An older attempt than what runs here is certainly dead; a newer one was never launched here.
             if (occupant.Attempt.CompareTo(attempt) < 0)
                 occupant.Run?.RequestStop(TimeSpan.Zero);
@@ -211,27 +199,33 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
                 _instances.Tell(vanished);
             return;
         }
+        if (_kept.TryGetValue(instance, out var kept) && kept.Exited.Attempt == attempt)
+        {
+            _instances.Tell(kept.Exited);
+            return;
+        }
+        _kept.Remove(instance);
         var host = _host;
         Occupy(instance, attempt, null, Task.Run(async () =>
         {
-            await EnsureDeadAsync(host, instance);
-            return (InstanceCommand)vanished;
+            await ClearAsync(host, instance);
+            return (InstanceCommand?)vanished;
         }));
     }
 
-    private static async Task EnsureDeadAsync(ContainerHost host, InstanceId instance)
+    private static async Task ClearAsync(ContainerHost host, InstanceId instance)
     {
         while (true)
         {
             try
             {
-                await host.Crun.EnsureDeadAsync(PathNames.OfContainer(instance.Value));
+                await host.ClearAsync(PathNames.OfContainer(instance.Value));
                 return;
             }
-            catch (Exception e) when (e is RunnerException or IOException)
+            catch (Exception e) when (e is RunnerException or IOException or TimeoutException)
             {
                 host.Log.CleanupFailed(instance.Value, 0, e.Message);
-                await Task.Delay(SweepRetry, host.Time);
+                await Task.Delay(RecoverRetry, host.Time);
             }
         }
     }
@@ -257,14 +251,13 @@ public sealed class RunnerActor : UntypedActor, IWithUnboundedStash, IWithTimers
         internal Task Ended => ended;
 
         internal RunnerCommand.Launch? Next { get; set; }
+
+        /// <summary>Whether the instance knows of it: always, unless an earlier daemon launched it.</summary>
+        internal bool IsClaimed { get; set; } = true;
     }
 
-    private sealed record Finished(InstanceId Instance, Attempt Attempt, InstanceCommand Report)
+    private sealed record Finished(InstanceId Instance, Attempt Attempt, InstanceCommand? Report)
         : INoSerializationVerificationNeeded;
 
-    private sealed record Swept : INoSerializationVerificationNeeded;
-
-    private sealed record SweepAgain : INoSerializationVerificationNeeded;
-
-    private sealed record ExpireSlots : INoSerializationVerificationNeeded;
+    private sealed record Look : INoSerializationVerificationNeeded;
 }

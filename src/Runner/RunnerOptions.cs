@@ -83,7 +83,20 @@ public sealed record RunnerOptions
     /// <summary>How long image and input may take to come to this node. Default: 10 min.</summary>
     public TimeSpan PrepareTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>What a container gets between SIGTERM and SIGKILL when the daemon stops. Default: 5 s.</summary>
+    /// <summary>
+    /// Whether the end of the daemon ends its containers; else they run on, and the next daemon takes them up. Default:
+    /// no.
+    /// </summary>
+    public bool StopContainersOnExit { get; init; }
+
+    /// <summary>
+    /// How long a container of an earlier daemon may run without its instance asking for it. Default: 60 s.
+    /// </summary>
+    public TimeSpan OrphanGrace { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>
+    /// What a container gets between SIGTERM and SIGKILL when the daemon stops and stops it. Default: 5 s.
+    /// </summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The most that is kept of a standard error, beginning and end, in bytes. Default: 10 MiB.</summary>

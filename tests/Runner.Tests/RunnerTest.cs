@@ -15,6 +15,7 @@ public abstract class RunnerTest : TestKit
     protected static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     protected static readonly TenantId Tenant = new("acme");
     private static int _serial;
+    private readonly List<IActorRef> _runners = [];
 
     protected RunnerTest() : base("akka.loglevel = WARNING")
     {
@@ -29,6 +30,7 @@ public abstract class RunnerTest : TestKit
             NetworkMode = NetworkMode.None,
             ServerAddress = "10.0.0.1:8001",
             StopGrace = TimeSpan.FromMilliseconds(100),
+            StopContainersOnExit = true,
         };
     }
 
@@ -42,8 +44,12 @@ public abstract class RunnerTest : TestKit
 
     protected RunnerOptions Options { get; set; }
 
-    protected IActorRef StartRunner() =>
-        Sys.ActorOf(RunnerActor.Props(Options, TestActor, Door, Inputs, Images, TimeProvider.System));
+    protected IActorRef StartRunner()
+    {
+        var runner = Sys.ActorOf(RunnerActor.Props(Options, TestActor, Door, Inputs, Images, TimeProvider.System));
+        _runners.Add(runner);
+        return runner;
+    }
 
     protected string RunDirectoryOf(string instance) => Path.Combine(Data, Tenant.Value, "runs", instance);
 
@@ -85,6 +91,9 @@ public abstract class RunnerTest : TestKit
 
     protected override void AfterAll()
     {
+        // The test kit gives a system five seconds to end, whatever still runs then.
+        foreach (var runner in _runners)
+            runner.GracefulStop(Patience).GetAwaiter().GetResult();
         base.AfterAll();
         Directory.Delete(Data, recursive: true);
     }

@@ -88,7 +88,7 @@ public sealed class StopTests : RunnerTest
     }
 
     [Fact]
-    public void The_end_of_the_runner_is_the_end_of_its_containers()
+    public void The_end_of_the_runner_is_the_end_of_its_containers_when_it_is_set_so()
     {
         var runner = StartRunner();
         Launch(runner, LaunchOf("one", 1, "stubborn"));
@@ -100,6 +100,8 @@ public sealed class StopTests : RunnerTest
 
         ExpectTerminated(runner, Patience);
         Assert.Empty(Directory.GetDirectories(Path.Combine(Data, "crun")));
+        StartRunner().Tell(new RunnerCommand.Watch(One, new Attempt(1), Tenant), TestActor);
+        Assert.Equal(new Attempt(1), ExpectMsg<InstanceCommand.AttemptVanished>(Patience).Attempt);
     }
 
     [Fact]
@@ -116,6 +118,6 @@ public sealed class StopTests : RunnerTest
         Assert.Equal(new Attempt(1), ExpectMsg<InstanceCommand.AttemptVanished>(Patience).Attempt);
         var vanished = ExpectMsg<InstanceCommand.AttemptVanished>(Patience);
         Assert.Equal("two", vanished.Instance.Value);
-        Assert.Equal("the daemon was restarted while the attempt ran", vanished.Reason);
+        Assert.Equal("nothing is left of the attempt: the machine was restarted, or the launch cut off", vanished.Reason);
     }
 }

@@ -85,8 +85,11 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
             (Live s, LaunchFailed c) when c.Attempt == s.Leaving() =>
                 Report(Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
-            (Live s, ProcessExited c) when c.Attempt == s.Leaving() => Report(Exit(c, now), AfterExit(s, c, now)),
-            (Existing s, ProcessExited c) when c.Attempt == Leaving(s) => Report(Exit(c, now)),
+            (Live s, ProcessExited c) when c.Attempt == s.Leaving() =>
+                new Decision(null, [Exit(c, now), AfterExit(s, c, now)], [Forget(c)]),
+            (Existing s, ProcessExited c) when c.Attempt == Leaving(s) =>
+                new Decision(null, [Exit(c, now)], [Forget(c)]),
+            (_, ProcessExited c) => Perform(Forget(c)),
             (Live s, AttemptVanished c) when c.Attempt == s.Leaving() => Report(Vanish(s, c, now)),
             (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) =>
                 Report(new AttemptExited(c.Attempt, null, null, false, "", null, null, now)),
@@ -205,6 +208,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     private static Decision Report(params InstanceEvent[] events) => new(null, events, []);
 
     private static Decision Perform(params RunnerCommand[] effects) => new(null, [], effects);
+
+    private static RunnerCommand.Forget Forget(ProcessExited c) => new(c.Instance, c.Attempt);
 
     private static Decision Refuse(Refusal reason, string text) => Answer(new Refused(reason, text));
 

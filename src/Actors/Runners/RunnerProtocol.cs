@@ -18,7 +18,7 @@ public abstract record RunnerCommand(InstanceId Instance, Attempt Attempt)
 
     /// <summary>
     /// Starts the container, in a granted slot. Ends in exactly one of <see cref="InstanceCommand.LaunchFailed"/> and
-    /// <see cref="InstanceCommand.ProcessExited"/>.
+    /// <see cref="InstanceCommand.ProcessExited"/>; the latter is told again until <see cref="Forget"/>.
     /// </summary>
     public sealed record Launch(
         InstanceId Instance, Attempt Attempt, TenantId Tenant, ImageId Image, string ImageSha256,
@@ -28,11 +28,17 @@ public abstract record RunnerCommand(InstanceId Instance, Attempt Attempt)
     public sealed record Stop(InstanceId Instance, Attempt Attempt, TimeSpan Grace) : RunnerCommand(Instance, Attempt);
 
     /// <summary>
-    /// Asks after an attempt that the journal says is live. A runner that does not supervise it makes sure that its
-    /// container is dead and answers <see cref="InstanceCommand.AttemptVanished"/>.
+    /// Asks after an attempt that the journal says is live. A runner that supervises it, or took it up from an earlier
+    /// daemon, reports its end as after a launch, again if need be. Else it makes sure that its container is dead and
+    /// answers <see cref="InstanceCommand.AttemptVanished"/>.
     /// </summary>
     public sealed record Watch(InstanceId Instance, Attempt Attempt, TenantId Tenant)
         : RunnerCommand(Instance, Attempt);
+
+    /// <summary>
+    /// The attempt's end is in the journal, or is of no interest: what is kept of it, to be told again, may go.
+    /// </summary>
+    public sealed record Forget(InstanceId Instance, Attempt Attempt) : RunnerCommand(Instance, Attempt);
 }
 
 /// <summary>Asks the runner for a <see cref="RunnerStatus"/>.</summary>

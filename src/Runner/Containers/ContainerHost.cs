@@ -5,9 +5,14 @@ using Runtara.Runner.Files;
 
 namespace Runtara.Runner.Containers;
 
+/// <summary>A launch of an earlier daemon; without a supervisor it has ended, and how is written down.</summary>
+internal sealed record EarlierLaunch(LaunchNote Note, Supervisor? Supervisor);
+
 /// <summary>What all containers of this node share.</summary>
 internal sealed class ContainerHost
 {
+    private static readonly TimeSpan SupervisorEnd = TimeSpan.FromSeconds(10);
+
     internal ContainerHost(
         RunnerOptions options, IInstanceDoor door, IInstanceInputs inputs, IImageStore images, TimeProvider time,
         ILogger log)
@@ -43,11 +48,75 @@ internal sealed class ContainerHost
 
     internal ImagePrograms Programs { get; }
 
-    /// <summary>Makes the directories and ends what an earlier daemon left.</summary>
-    internal async Task SweepAsync()
+    /// <summary>The supervisor's program, once <see cref="RecoverAsync"/> has written it.</summary>
+    internal string SupervisorProgram { get; private set; } = "";
+
+    /// <summary>
+    /// Makes the directories, finds the launches of earlier daemons that run or have an exit to report, and ends
+    /// everything else that was left.
+    /// </summary>
+    internal async Task<IReadOnlyList<EarlierLaunch>> RecoverAsync()
     {
         Directory.CreateDirectory(Data);
         Directory.CreateDirectory(Path.Combine(Data, "crun"), Modes.Private);
-        await Crun.SweepAsync();
+        Directory.CreateDirectory(LaunchFiles.Root(Data), Modes.Private);
+        SupervisorProgram = Supervisor.Install(LaunchFiles.Root(Data));
+        var found = new List<EarlierLaunch>();
+        var lost = new List<LaunchFiles>();
+        foreach (var files in LaunchFiles.All(Data))
+        {
+            var note = files.ReadNote();
+            var supervisor = note is null ? null : Supervisor.Find(files);
+            if (note is not null && (supervisor is { Id: not null } || files.ReadExit() is not null))
+                found.Add(new EarlierLaunch(note, supervisor));
+            else
+                lost.Add(files);
+        }
+        var running = found.Where(l => l.Supervisor is not null).ToList();
+        await Crun.SweepAsync(
+            [.. running.Select(l => l.Supervisor!.Id ?? 0)], running.Select(l => l.Note.Container).ToHashSet());
+        foreach (var files in lost)
+            files.Discard();
+        return found;
+    }
+
+    /// <summary>Returns when nothing of the container runs any more and nothing is kept of its launch.</summary>
+    internal async Task ClearAsync(string container)
+    {
+        await Crun.EnsureDeadAsync(container);
+        var files = LaunchFiles.Of(Data, container);
+        if (!Directory.Exists(files.Bundle))
+            return;
+        if (Supervisor.Find(files) is { } supervisor)
+            await supervisor.Ended.WaitAsync(SupervisorEnd, Time);
+        files.Discard();
+    }
+
+    /// <summary>Whether the task ended before the time was up or the token cancelled.</summary>
+    internal async Task<bool> EndsAsync(Task task, TimeSpan limit, CancellationToken cancellation)
+    {
+        try
+        {
+            await task.WaitAsync(limit, Time, cancellation);
+            return true;
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            return task.IsCompleted;
+        }
+    }
+
+    /// <summary>Discards what is kept of a launch; nothing of it runs.</summary>
+    internal void Forget(string container)
+    {
+        try
+        {
+            LaunchFiles.Of(Data, container).Discard();
+        }
+        catch (IOException e)
+        {
+            // The next launch of the instance, or the next daemon, tries again.
+            Log.CleanupFailed(container, 0, e.Message);
+        }
     }
 }

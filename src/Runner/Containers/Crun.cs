@@ -14,6 +14,9 @@ internal sealed class Crun(RunnerOptions options, string root, CgroupManager cgr
     private static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan KillTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>The program that a launch starts.</summary>
+    internal string Program => options.NetworkMode == NetworkMode.Pasta ? options.PastaPath : options.CrunPath;
+
     /// <summary>The arguments of a launch; the first is the program to start.</summary>
     internal IReadOnlyList<string> RunCommand(
         string container, string bundle, string config, string logFile, string pidFile)
@@ -58,17 +61,23 @@ internal sealed class Crun(RunnerOptions options, string root, CgroupManager cgr
         }
     }
 
-    /// <summary>Ends everything that an earlier daemon left here: launches under way first, then containers.</summary>
-    internal async Task SweepAsync()
+    /// <summary>
+    /// Ends everything that earlier daemons left here: launches under way first, then containers; all but what runs
+    /// below these supervisors.
+    /// </summary>
+    internal async Task SweepAsync(IReadOnlyCollection<int> supervisors, IReadOnlySet<string> containers)
     {
-        if (!Directory.Exists(root))
-            return;
         var all = ProcessTable.All();
-        var launchers = all.Where(p => p.Id != Environment.ProcessId && ProcessTable.HasArgument(p.Id, root)).ToList();
+        var spared = supervisors.SelectMany(id => ProcessTable.Descendants(id, all)).Select(p => p.Id)
+            .Concat(supervisors).Append(Environment.ProcessId).ToHashSet();
+        var launchers = all.Where(p => !spared.Contains(p.Id) && ProcessTable.HasArgument(p.Id, root)).ToList();
         var doomed = launchers.SelectMany(p => ProcessTable.Descendants(p.Id, all)).Concat(launchers).Distinct();
         await ProcessTable.KillAsync(doomed.ToList(), time, KillTimeout);
         foreach (var directory in Directory.GetDirectories(root))
-            await EnsureDeadAsync(Path.GetFileName(directory));
+        {
+            if (!containers.Contains(Path.GetFileName(directory)))
+                await EnsureDeadAsync(Path.GetFileName(directory));
+        }
     }
 
     private async Task<ProcessEntry?> InitAsync(string container)

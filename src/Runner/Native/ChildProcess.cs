@@ -2,15 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Runtara.Runner.Native;
 
-/// <summary>
-/// How a child process ended: by itself or by a signal, and what it and its children had used. The kernel's memory peak
-/// is of no use: a spawned process begins with that of its parent.
-/// </summary>
-internal sealed record ChildExit(int? ExitCode, int? Signal, long? CpuMicroseconds);
+/// <summary>How a child process ended: by itself or by a signal.</summary>
+internal sealed record ChildExit(int? ExitCode, int? Signal);
 
 /// <summary>
-/// A child process whose standard error we read. <see cref="System.Diagnostics.Process"/> reports neither the signal
-/// that ended a child nor what it used, and blocks pool threads in reads; this has one small thread for each child,
+/// A short-lived child process whose standard error we read. <see cref="System.Diagnostics.Process"/> does not report
+/// the signal that ended a child, and blocks pool threads in reads; this has one small thread for each child,
 /// which ends with it.
 /// </summary>
 internal sealed unsafe class ChildProcess
@@ -42,7 +39,7 @@ internal sealed unsafe class ChildProcess
         var ends = stackalloc int[2];
         if (Libc.Pipe(ends, Libc.OpenCloseOnExec) != 0)
             throw new IOException($"pipe: {Libc.Describe(Marshal.GetLastPInvokeError())}");
-        var error = Spawn(file, arguments, ends[1], out var id);
+        var error = Spawning.Start(file, arguments, ends[1], null, out var id);
         Libc.Close(ends[1]);
         if (error != 0)
             Libc.Close(ends[0]);
@@ -61,45 +58,6 @@ internal sealed unsafe class ChildProcess
     {
         if (!Exited.IsCompleted)
             Libc.Kill(Id, Libc.SigKill);
-    }
-
-    private static int Spawn(string file, IReadOnlyList<string> arguments, int stderr, out int id)
-    {
-        // Opaque structures; glibc needs 80, 336 and 128 bytes, musl less.
-        var actions = stackalloc byte[256];
-        var attributes = stackalloc byte[512];
-        var signals = stackalloc byte[128];
-        const short setDefaultAndMask = 0x4 | 0x8;
-        Libc.InitActions(actions);
-        Libc.InitAttributes(attributes);
-        using var argv = new NativeStrings([file, .. arguments]);
-        using var envp = new NativeStrings(CurrentEnvironment());
-        try
-        {
-            Libc.AddOpen(actions, 0, "/dev/null", Libc.OpenReadOnly, 0);
-            Libc.AddOpen(actions, 1, "/dev/null", Libc.OpenReadWrite, 0);
-            Libc.AddDuplicate(actions, stderr, 2);
-            new Span<byte>(signals, 128).Clear();
-            Libc.SetSignalMask(attributes, signals);
-            new Span<byte>(signals, 128).Fill(0xff);
-            Libc.SetDefaultSignals(attributes, signals);
-            Libc.SetFlags(attributes, setDefaultAndMask);
-            int process;
-            var error = Libc.Spawn(&process, file, actions, attributes, argv.Pointer, envp.Pointer);
-            id = process;
-            return error;
-        }
-        finally
-        {
-            Libc.DestroyActions(actions);
-            Libc.DestroyAttributes(attributes);
-        }
-    }
-
-    private static IEnumerable<string> CurrentEnvironment()
-    {
-        var variables = Environment.GetEnvironmentVariables();
-        return variables.Keys.Cast<string>().Select(key => $"{key}={variables[key]}");
     }
 
     private void Run()
@@ -125,7 +83,7 @@ internal sealed unsafe class ChildProcess
                 break;
         }
         Libc.Close(_stderr);
-        _exited.SetResult(Reap());
+        _exited.SetResult(Spawning.Reap(Id));
         Libc.Close(_handle);
     }
 
@@ -135,21 +93,5 @@ internal sealed unsafe class ChildProcess
         if (count > 0)
             _onStderr(new ReadOnlySpan<byte>(buffer, (int)count));
         return count > 0 || (count < 0 && Marshal.GetLastPInvokeError() == Libc.Eintr);
-    }
-
-    private ChildExit Reap()
-    {
-        int status;
-        ResourceUsage usage;
-        while (Libc.Wait(Id, &status, 0, &usage) < 0)
-        {
-            if (Marshal.GetLastPInvokeError() != Libc.Eintr)
-                return new ChildExit(null, null, null);
-        }
-        var signal = status & 0x7f;
-        var cpu = (usage.UserSeconds + usage.SystemSeconds) * 1_000_000 + usage.UserMicroseconds
-            + usage.SystemMicroseconds;
-        return new ChildExit(
-            signal == 0 ? (status >> 8) & 0xff : null, signal == 0 ? null : signal, cpu);
     }
 }

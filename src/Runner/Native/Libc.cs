@@ -7,6 +7,8 @@ namespace Runtara.Runner.Native;
 internal static partial class Libc
 {
     internal const int Eintr = 4;
+    internal const int LockExclusive = 2;
+    internal const int LockWithoutWaiting = 4;
     internal const int Enoent = 2;
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
@@ -54,6 +56,9 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     internal static partial int Close(int descriptor);
 
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    internal static partial int Lock(SafeFileHandle file, int operation);
+
     [LibraryImport("libc", EntryPoint = "pipe2", SetLastError = true)]
     internal static unsafe partial int Pipe(int* ends, int flags);
 
@@ -66,8 +71,8 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     internal static partial nint OpenProcess(nint number, int process, uint flags);
 
-    [LibraryImport("libc", EntryPoint = "wait4", SetLastError = true)]
-    internal static unsafe partial int Wait(int process, int* status, int options, ResourceUsage* usage);
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
+    internal static unsafe partial int Wait(int process, int* status, int options);
 
     [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
     internal static unsafe partial int GetLimit(int resource, ulong* softAndHard);
@@ -115,16 +120,6 @@ internal struct PollEntry
     internal int Descriptor;
     internal short Events;
     internal short Returned;
-}
-
-/// <summary>The head of <c>struct rusage</c>; the kernel fills 144 bytes.</summary>
-[StructLayout(LayoutKind.Sequential, Size = 144)]
-internal struct ResourceUsage
-{
-    internal long UserSeconds;
-    internal long UserMicroseconds;
-    internal long SystemSeconds;
-    internal long SystemMicroseconds;
 }
 
 /// <summary>The part of <c>struct statx</c> that we read; the same layout on every architecture.</summary>

@@ -60,6 +60,9 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     /// <summary>Takes a granted place for a launch; false when it was not granted, or was taken back.</summary>
     internal bool Take(SlotKey key) => _granted.Remove(key) && _taken.Add(key);
 
+    /// <summary>Takes a place for what runs already; there may then be more than there are places.</summary>
+    internal void Occupy(SlotKey key) => _taken.Add(key);
+
     /// <summary>Gives up a request or a granted place; a taken one stays until it is freed.</summary>
     internal IReadOnlyList<SlotKey> Release(SlotKey key, DateTimeOffset now)
     {

@@ -120,6 +120,24 @@ public sealed class InstanceDeciderTests
     }
 
     [Fact]
+    public void An_exit_may_be_forgotten_once_it_is_in_the_journal_or_changes_nothing()
+    {
+        var machine = new Machine().Running();
+        var exit = new InstanceCommand.ProcessExited(
+            Machine.Id, machine.Attempt, new ExitReport(0, null, false, "", null, 4096, 7));
+        machine.Complete();
+        Assert.Equal(
+            new RunnerCommand.Forget(Machine.Id, new Attempt(1)), Assert.Single(machine.Do(exit).Effects));
+        Assert.Equal((4096L, 7L), machine.Journal.OfType<InstanceEvent.AttemptExited>()
+            .Select(e => (e.MemoryPeakBytes, e.CpuMicroseconds)).Single());
+
+        var again = machine.Do(exit);
+
+        Assert.Empty(again.Events);
+        Assert.IsType<RunnerCommand.Forget>(Assert.Single(again.Effects));
+    }
+
+    [Fact]
     public void An_attempt_lost_with_its_daemon_costs_nothing()
     {
         var machine = new Machine().Running();

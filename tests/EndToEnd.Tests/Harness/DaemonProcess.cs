@@ -65,7 +65,7 @@ internal sealed class DaemonProcess : IAsyncDisposable
     public string RunDirectory(string tenant, string instance) =>
         Path.Combine(DataDirectory, tenant, "runs", instance);
 
-    public async Task StartAsync()
+    public async Task StartAsync(params string[] settings)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -75,7 +75,8 @@ internal sealed class DaemonProcess : IAsyncDisposable
         };
         foreach (var setting in (string[])[
             $"data-directory={DataDirectory}", $"environment.listen={Environment}", $"instance.listen={Instance}",
-            $"health.listen=127.0.0.1:{_healthPort}", "runner.network-mode=none", .. _settings])
+            $"health.listen=127.0.0.1:{_healthPort}", "runner.network-mode=none", "runner.stop-containers-on-exit=true",
+            .. _settings, .. settings])
         {
             start.ArgumentList.Add("--set");
             start.ArgumentList.Add(setting);

@@ -8,7 +8,7 @@ return await Workflow.RunAsync<Plan, Outcome>(Play.RunAsync, PlanJson.Default.Pl
 
 internal sealed record Plan
 {
-    /// <summary>steps, crash, sleep or idle.</summary>
+    /// <summary>steps, crash, sleep, idle or report.</summary>
     public string Mode { get; init; } = "steps";
 
     /// <summary>How many steps.</summary>
@@ -19,6 +19,12 @@ internal sealed record Plan
 
     /// <summary>How many attempts crash before one succeeds.</summary>
     public int Crashes { get; init; }
+
+    /// <summary>The attempt that waits for the file "go" in its workspace before it goes on; 0 means none.</summary>
+    public int GateAt { get; init; }
+
+    /// <summary>The exit code of a crash.</summary>
+    public int ExitCode { get; init; } = 42;
 
     /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
     public int Seconds { get; init; }
@@ -38,10 +44,17 @@ internal static class Play
     {
         using var alone = TakeLock(workflow);
         Note(workflow, $"begin {workflow.Attempt}");
+        if (workflow.Attempt == plan.GateAt)
+            await PassGateAsync(workflow);
         switch (plan.Mode)
         {
             case "crash":
-                CrashUntilEnough(workflow, plan.Crashes);
+                CrashUntilEnough(workflow, plan);
+                break;
+            case "report":
+                // What the daemon needs not be there for.
+                File.WriteAllText("/data/output.json", """{"status":"completed","result":{"reported":true}}""");
+                Environment.Exit(0);
                 break;
             case "sleep":
                 await workflow.Step("before", _ => Task.FromResult(1), PlanJson.Default.Int32);
@@ -73,15 +86,22 @@ internal static class Play
         return value;
     }
 
-    private static void CrashUntilEnough(WorkflowContext workflow, int crashes)
+    private static async Task PassGateAsync(WorkflowContext workflow)
+    {
+        Note(workflow, "waiting");
+        while (!File.Exists(Path.Combine(workflow.WorkspaceDir, "go")))
+            await Task.Delay(10);
+    }
+
+    private static void CrashUntilEnough(WorkflowContext workflow, Plan plan)
     {
         var path = Path.Combine(workflow.WorkspaceDir, "crashes");
         var done = File.Exists(path) ? int.Parse(File.ReadAllText(path), CultureInfo.InvariantCulture) : 0;
-        if (done >= crashes)
+        if (done >= plan.Crashes)
             return;
         File.WriteAllText(path, (done + 1).ToString(CultureInfo.InvariantCulture));
-        Console.Error.WriteLine($"crash {done + 1} of {crashes}, on purpose");
-        Environment.Exit(42);
+        Console.Error.WriteLine($"crash {done + 1} of {plan.Crashes}, on purpose");
+        Environment.Exit(plan.ExitCode);
     }
 
     // Two attempts at once would both hold the workspace: the second one finds the lock taken and says so.

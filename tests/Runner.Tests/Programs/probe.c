@@ -123,6 +123,21 @@ int main(void)
         for (;;)
             pause();
     }
+    if (!strcmp(mode, "await")) {
+        // Until the test says so; then whatever its variables ask for.
+        put("/data/workspace/up", "up");
+        while (access("/data/workspace/go", F_OK) != 0)
+            usleep(2000);
+        for (long i = 1; i <= atol(variable("LINES")); i++)
+            fprintf(stderr, "line %ld\n", i);
+        if (*variable("CONNECT") && connectSocket() != 0)
+            return 94;
+        if (*variable("TEXT"))
+            put("/data/output.json", variable("TEXT"));
+        if (*variable("FAULT"))
+            *(volatile int *)0 = 0;
+        return atoi(variable("CODE"));
+    }
     if (!strcmp(mode, "count")) {
         // Overlapping runs would find the mark of the other.
         if (access("/data/workspace/busy", F_OK) == 0)

@@ -1,0 +1,96 @@
+using Akka.Actor;
+using Akka.Event;
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using Runtara.Runner.Containers;
+using Runtara.Runner.Files;
+using Runtara.Runner.Slots;
+
+namespace Runtara.Runner;
+
+// What is taken over from an earlier daemon, and what is kept for a later one.
+public sealed partial class RunnerActor
+{
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan TellAgain = TimeSpan.FromSeconds(30);
+
+    // Exits that the instance has not confirmed. Their files are on disk too, until it has.
+    private readonly Dictionary<InstanceId, Kept> _kept = [];
+
+    private void Recovering(object message)
+    {
+        switch (message)
+        {
+            case Recovered recovered:
+                foreach (var launch in recovered.Launches)
+                    Adopt(launch);
+                if (_occupants.Count > 0)
+                    Timers.StartSingleTimer("orphans", new EndOrphans(), _options.OrphanGrace);
+                Timers.StartPeriodicTimer("look", new Look(), LookInterval);
+                Become(OnReceive);
+                Stash.UnstashAll();
+                break;
+            case Status.Failure failure:
+                _log.Error(failure.Cause, "what an earlier daemon left cannot be taken over; trying again");
+                Timers.StartSingleTimer("recover", new RecoverAgain(), RecoverRetry);
+                break;
+            case RecoverAgain: Recover(); break;
+            default: Stash.Stash(); break;
+        }
+    }
+
+    private void Recover()
+    {
+        var host = _host;
+        Task.Run(host.RecoverAsync).PipeTo(Self, success: launches => new Recovered(launches));
+    }
+
+    private void Adopt(EarlierLaunch launch)
+    {
+        var note = launch.Note;
+        var run = new ContainerRun(_host, note);
+        _slots.Occupy(new SlotKey(note.Instance, note.Attempt));
+        Occupy(note.Instance, note.Attempt, run, Task.Run(() => run.AdoptAsync(launch.Supervisor))).IsClaimed = false;
+        // An instance that is called into memory asks for its attempt.
+        _instances.Tell(new InstanceCommand.Ensure(note.Instance));
+    }
+
+    private void OnEndOrphans()
+    {
+        foreach (var (instance, occupant) in _occupants.Where(o => !o.Value.IsClaimed))
+        {
+            _log.Warning(
+                "{Instance} attempt {Attempt}: the instance does not ask for its container; killed", instance.Value,
+                occupant.Attempt.Number);
+            occupant.Run?.RequestStop(TimeSpan.Zero);
+        }
+    }
+
+    private void OnLook()
+    {
+        Send(_slots.Expire(Now));
+        foreach (var (instance, kept) in _kept.Where(k => Now - k.Value.ToldAt >= TellAgain).ToList())
+        {
+            _instances.Tell(kept.Exited);
+            _kept[instance] = kept with { ToldAt = Now };
+        }
+    }
+
+    private void OnForget(RunnerCommand.Forget forget)
+    {
+        if (!_kept.TryGetValue(forget.Instance, out var kept) || kept.Exited.Attempt != forget.Attempt)
+            return;
+        _kept.Remove(forget.Instance);
+        // What runs now of the instance has these files.
+        if (!_occupants.ContainsKey(forget.Instance))
+            _host.Forget(PathNames.OfContainer(forget.Instance.Value));
+    }
+
+    private sealed record Kept(InstanceCommand.ProcessExited Exited, DateTimeOffset ToldAt);
+
+    private sealed record Recovered(IReadOnlyList<EarlierLaunch> Launches) : INoSerializationVerificationNeeded;
+
+    private sealed record RecoverAgain : INoSerializationVerificationNeeded;
+
+    private sealed record EndOrphans : INoSerializationVerificationNeeded;
+}
