@@ -118,6 +118,6 @@ public sealed class StopTests : RunnerTest
         Assert.Equal(new Attempt(1), ExpectMsg<InstanceCommand.AttemptVanished>(Patience).Attempt);
         var vanished = ExpectMsg<InstanceCommand.AttemptVanished>(Patience);
         Assert.Equal("two", vanished.Instance.Value);
-        Assert.Equal("nothing is left of the attempt: the machine was restarted, or the launch cut off", vanished.Reason);
+        Assert.StartsWith("nothing is left of the attempt: the machine was restarted", vanished.Reason);
     }
 }
