@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
 
 namespace Runtara.Runner.Capabilities;
 
@@ -35,5 +36,7 @@ public sealed class ReportRouter : UntypedActor
             _runner.Forward(message);
         else if (!_tests.Take(report))
             _instances.Forward(report);
+        else if (report is InstanceCommand.ProcessExited exited)
+            _runner.Tell(new RunnerCommand.Forget(exited.Instance, exited.Attempt));
     }
 }
