@@ -27,7 +27,7 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow)
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         // Some work on through the kill, some end while the daemon is down, well or badly, and some long after.
-        var working = await StartAsync(daemon, image, "working", _ => """{"steps":60}""");
+        var working = await StartAsync(daemon, image, "working", _ => """{"steps":60,"stepMilliseconds":100}""");
         var reporting = await StartAsync(daemon, image, "reporting", _ => """{"mode":"report","gateAt":1}""");
         var failing = await StartAsync(
             daemon, image, "failing",
@@ -73,7 +73,7 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow)
         await using var daemon = new DaemonProcess();
         await daemon.StartAsync("runner.stop-containers-on-exit=false");
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
-        var working = await StartAsync(daemon, image, "working", _ => """{"steps":40}""");
+        var working = await StartAsync(daemon, image, "working", _ => """{"steps":40,"stepMilliseconds":100}""");
         await LogsAsync(daemon, working, "run 2");
 
         Assert.Equal(0, await daemon.TerminateAsync());

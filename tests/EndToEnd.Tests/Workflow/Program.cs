@@ -23,8 +23,8 @@ internal sealed record Plan
     /// <summary>The attempt that waits for the file "go" in its workspace before it goes on; 0 means none.</summary>
     public int GateAt { get; init; }
 
-    /// <summary>The exit code of a crash.</summary>
-    public int ExitCode { get; init; } = 42;
+    /// <summary>The exit code of a crash; 0 means 42.</summary>
+    public int ExitCode { get; init; }
 
     /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
     public int Seconds { get; init; }
@@ -101,7 +101,7 @@ internal static class Play
             return;
         File.WriteAllText(path, (done + 1).ToString(CultureInfo.InvariantCulture));
         Console.Error.WriteLine($"crash {done + 1} of {plan.Crashes}, on purpose");
-        Environment.Exit(plan.ExitCode);
+        Environment.Exit(plan.ExitCode == 0 ? 42 : plan.ExitCode);
     }
 
     // Two attempts at once would both hold the workspace: the second one finds the lock taken and says so.
