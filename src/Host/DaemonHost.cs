@@ -9,6 +9,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Runtara.Actors.Instances;
 using Runtara.Daemon.Configuration;
+using Runtara.Daemon.Retention;
 using Runtara.Edge.Environments;
 using Runtara.Edge.Instances;
 using Runtara.Persistence;
@@ -79,6 +80,8 @@ internal static class DaemonHost
         builder.Services.AddAkka("runtara", (akka, services) => Compose(akka, services, configuration, store));
         builder.Services.AddHostedService(services => services.GetRequiredService<Doors>());
         builder.Services.AddHostedService<IdleMemory>();
+        builder.Services.AddSingleton<RetentionService>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<RetentionService>());
         var app = builder.Build();
         app.MapHealth();
         return app;

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
 using Runtara.Actors.Wakes;
+using Runtara.Daemon.Retention;
 using Runtara.Persistence;
 
 namespace Runtara.Daemon;
@@ -39,11 +40,14 @@ internal static class Health
                 GetShardRegionState.Instance, Patience, http.RequestAborted);
             var runner = await actors.Get<RunnerOfNode>().Ask<RunnerStatus>(
                 GetRunnerStatus.Instance, Patience, http.RequestAborted);
+            var retention = http.RequestServices.GetRequiredService<RetentionService>();
             var inMemory = region.Shards.Sum(s => s.EntityIds.Count(id => WakerActor.ShardOf(id) is null));
             http.Response.ContentType = "application/json";
             await http.Response.WriteAsync(
                 $"{{\"instances_in_memory\":{inMemory},\"containers\":{runner.Containers},"
-                + $"\"waiting_for_slot\":{runner.Waiting},\"container_capacity\":{runner.Capacity}}}\n");
+                + $"\"waiting_for_slot\":{runner.Waiting},\"container_capacity\":{runner.Capacity},"
+                + $"\"instances_removed\":{retention.InstancesRemoved},"
+                + $"\"run_directories_removed\":{retention.RunDirectoriesRemoved}}}\n");
         });
     }
 

@@ -31,6 +31,9 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     /// <summary>Deletes rows up to a sequence number and remembers the highest one deleted.</summary>
     public abstract ValueTask DeleteToAsync(string persistenceId, long toSequenceNr, CancellationToken cancellation);
 
+    /// <summary>One step of a removal, in one short transaction; says how many rows it removed.</summary>
+    public abstract ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation);
+
     /// <summary>Answers each of the reads (found or not); throws when the database is away.</summary>
     public abstract ValueTask ReadCheckpointsAsync(
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation);

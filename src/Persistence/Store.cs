@@ -23,6 +23,7 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
         Replayer = new ReplayReader(database, options);
         Catalog = new Catalog(database);
         Images = database.CreateImageStore();
+        Retention = new Retention(database, Writer);
     }
 
     /// <summary>What the store was opened with.</summary>
@@ -33,6 +34,9 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 
     /// <summary>The images that all nodes share.</summary>
     public IImageStore Images { get; }
+
+    /// <summary>The removal of what ended long ago.</summary>
+    public Retention Retention { get; }
 
     internal JournalWriter Writer { get; }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Wakes;
+using Runtara.Daemon.Retention;
 using Runtara.Edge;
 using Runtara.Persistence;
 using Runtara.Runner;
@@ -72,6 +73,9 @@ internal sealed class DaemonOptions
 
     /// <summary>Quiet time after a burst, after which its memory is given back; zero: never.</summary>
     public TimeSpan MemoryQuiet { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long what has ended is kept.</summary>
+    public RetentionOptions Retention { get; set; } = new();
 
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);

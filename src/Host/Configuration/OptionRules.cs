@@ -19,6 +19,14 @@ internal static class OptionRules
             yield return "runtara.instances.backoff-max: must not be less than runtara.instances.backoff-min";
         if (o.QuicStreamsMax < 1)
             yield return "runtara.quic.streams-max: must be at least 1";
+        if (o.Retention.Interval <= TimeSpan.Zero || o.Retention.Interval > TimeSpan.FromDays(1))
+            yield return "runtara.retention.interval: must be more than 0 and at most 1d";
+        if (o.Retention.Batch < 1)
+            yield return "runtara.retention.batch: must be at least 1";
+        if (o.Retention.Rows < 1)
+            yield return "runtara.retention.rows: must be at least 1";
+        if (o.Retention.Pause > TimeSpan.FromMinutes(1))
+            yield return "runtara.retention.pause: must be at most 1 minute, because an id that is removed waits for it";
         if (LogLevels.Parse(o.LogLevel) is null)
             yield return "runtara.log-level: must be debug, info, warning or error";
     }

@@ -35,6 +35,7 @@ internal static class SettingTable
         .. Runner,
         .. Instances,
         .. Edge,
+        .. RetentionSettings.All,
     ];
 
     private static IEnumerable<Setting> Quic =>

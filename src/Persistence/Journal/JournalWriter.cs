@@ -77,6 +77,25 @@ internal sealed class JournalWriter : IAsyncDisposable
         action();
     }
 
+    /// <summary>
+    /// Makes recoveries of these ids wait until <see cref="Release"/>; answers those that are held now, without the ids
+    /// that have a write in flight or are held already.
+    /// </summary>
+    public IReadOnlyList<string> Hold(IEnumerable<string> persistenceIds)
+    {
+        lock (_gate)
+            return persistenceIds.Where(id => _flights.TryAdd(id, new Flight(0) { Count = 1 })).ToList();
+    }
+
+    /// <summary>Lets the recoveries of held ids go on.</summary>
+    public void Release(IEnumerable<string> persistenceIds)
+    {
+        List<Action> waiters = [];
+        lock (_gate)
+            Land(persistenceIds, waiters);
+        waiters.ForEach(w => w());
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
@@ -117,26 +136,30 @@ internal sealed class JournalWriter : IAsyncDisposable
         {
             Logs.ReplyFailed(_options.Logger, e);
         }
-        List<Action>? waiters = null;
+        List<Action> waiters = [];
         TaskCompletionSource? room = null;
         lock (_gate)
         {
-            foreach (var id in request.PersistenceIds)
-            {
-                var flight = _flights[id];
-                if (--flight.Count > 0)
-                    continue;
-                _flights.Remove(id);
-                if (flight.Waiters.Count > 0)
-                    (waiters ??= []).AddRange(flight.Waiters);
-            }
+            Land(request.PersistenceIds, waiters);
             _queuedBytes -= request.Bytes;
             _rows[request.Lane] -= request.Rows;
             if (_room is not null && _queuedBytes < _options.QueueBytesMax)
                 (room, _room) = (_room, null);
         }
         room?.SetResult();
-        waiters?.ForEach(w => w());
+        waiters.ForEach(w => w());
+    }
+
+    private void Land(IEnumerable<string> persistenceIds, List<Action> waiters)
+    {
+        foreach (var id in persistenceIds)
+        {
+            var flight = _flights[id];
+            if (--flight.Count > 0)
+                continue;
+            _flights.Remove(id);
+            waiters.AddRange(flight.Waiters);
+        }
     }
 
     private sealed class Flight(int lane)

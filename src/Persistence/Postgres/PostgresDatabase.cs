@@ -99,6 +99,9 @@ internal sealed class PostgresDatabase : Database
         await batch.ExecuteNonQueryAsync(cancellation);
     }
 
+    public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
+        PostgresRetention.RemoveAsync(Source, removal, cancellation);
+
     public override async ValueTask ReadCheckpointsAsync(
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation)
     {

@@ -9,7 +9,8 @@ internal static class PostgresSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, applied_at bigint NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals, FastLists];
+    public static readonly IReadOnlyList<string> Migrations =
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex];
 
     /// <summary>A server built without lz4 keeps its default compression.</summary>
     public const string Compression =
@@ -153,4 +154,7 @@ internal static class PostgresSchema
           autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02,
           autovacuum_analyze_scale_factor = 0.02);
         """;
+
+    private const string FinishedIndex =
+        "CREATE INDEX instance_finished ON instance (status, finished_at) WHERE finished_at IS NOT NULL";
 }

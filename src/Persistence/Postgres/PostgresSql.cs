@@ -92,8 +92,10 @@ internal static class PostgresSql
         """
         SELECT r.n, j.seq, j.at, j.serializer, j.manifest, j.writer, j.payload
         FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r(id, lo, hi, most, n)
+        LEFT JOIN journal_deleted d ON d.persistence_id = r.id
         CROSS JOIN LATERAL (
-          SELECT * FROM journal WHERE persistence_id = r.id AND seq >= r.lo AND seq <= r.hi
+          SELECT * FROM journal
+          WHERE persistence_id = r.id AND seq >= GREATEST(r.lo, COALESCE(d.deleted_to, 0) + 1) AND seq <= r.hi
           ORDER BY seq LIMIT r.most) AS j
         """;
 

@@ -119,6 +119,9 @@ internal sealed class SqliteDatabase : Database
         return ValueTask.CompletedTask;
     }
 
+    public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
+        ValueTask.FromResult(Write(connection => SqliteRetention.Remove(connection, removal)));
+
     public override ValueTask ReadCheckpointsAsync(IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation)
     {
         using var connection = Connect();

@@ -6,7 +6,8 @@ internal static class SqliteSchema
     public const string Versions =
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
-    public static readonly IReadOnlyList<string> Migrations = [Tables, AkkaView, AgentImages, CustomSignals, FastLists];
+    public static readonly IReadOnlyList<string> Migrations =
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex];
 
     private const string Tables =
         """
@@ -124,4 +125,7 @@ internal static class SqliteSchema
         CREATE INDEX instance_image_name ON instance (image_name, tenant_id, created_at DESC, instance_id);
         CREATE INDEX instance_tenant_finished ON instance (tenant_id, finished_at) WHERE finished_at IS NOT NULL;
         """;
+
+    private const string FinishedIndex =
+        "CREATE INDEX instance_finished ON instance (status, finished_at) WHERE finished_at IS NOT NULL";
 }

@@ -22,6 +22,13 @@ internal static class PathNames
 
     internal static string OfInstance(string id) => Escape(id);
 
+    /// <summary>The id that a name was made of; null when it does not tell.</summary>
+    internal static string? InstanceOf(string name)
+    {
+        var id = Uri.UnescapeDataString(name);
+        return OfInstance(id) == name ? id : null;
+    }
+
     /// <summary>The container's id: the same for every attempt, so that crun itself refuses two at once.</summary>
     internal static string OfContainer(string instance) => "runtara-" + Sha256(instance)[..32];
 

@@ -154,6 +154,9 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
             string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
                 throw new NotSupportedException();
 
+        public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
+            throw new NotSupportedException();
+
         public override ValueTask ReadCheckpointsAsync(
             IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation) => throw new NotSupportedException();
 
