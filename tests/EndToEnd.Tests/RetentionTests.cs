@@ -4,7 +4,7 @@ using Runtara.Testing.Postgres;
 
 namespace Runtara.EndToEnd.Tests;
 
-/// <summary>What ended long ago is removed and its id is free; what sleeps stays. Real daemon, on both databases.</summary>
+/// <summary>What ended long ago is removed and its id is free; what sleeps stays. On both databases.</summary>
 [Collection(DaemonCollection.Name)]
 public sealed class RetentionTests(WorkflowImage workflow)
 {

@@ -273,7 +273,8 @@ public sealed class ConfigurationTests : IDisposable
     public void Retention_is_a_time_with_its_unit_or_never(string text, double? seconds)
     {
         TimeSpan? age = seconds is { } s ? TimeSpan.FromSeconds(s) : null;
-        var fromFile = Options($$"""runtara.retention { completed = {{text}}, run-directories = "{{text}}" }""").Retention;
+        var fromFile = Options(
+            $$"""runtara.retention { completed = {{text}}, run-directories = "{{text}}" }""").Retention;
         Assert.Equal((age, age), (fromFile.Completed, fromFile.RunDirectories));
         Assert.Equal(TimeSpan.FromDays(30), fromFile.Failed);
         var set = Load(null, [$"retention.failed={text}", $"retention.cancelled={text}"]);

@@ -26,7 +26,7 @@ internal static class OptionRules
         if (o.Retention.Rows < 1)
             yield return "runtara.retention.rows: must be at least 1";
         if (o.Retention.Pause > TimeSpan.FromMinutes(1))
-            yield return "runtara.retention.pause: must be at most 1 minute, because an id that is removed waits for it";
+            yield return "runtara.retention.pause: must be at most 1 minute: who asks for a removed id waits for it";
         if (LogLevels.Parse(o.LogLevel) is null)
             yield return "runtara.log-level: must be debug, info, warning or error";
     }

@@ -5,8 +5,8 @@ namespace Runtara.Daemon.Retention;
 
 /// <summary>Removes instances that ended longer ago than their status is kept.</summary>
 internal sealed class InstanceRetention(
-    Persistence.Retention rows, RetentionOptions options, Func<CancellationToken, ValueTask<InstancesInMemory>> inMemory,
-    TimeProvider time)
+    Persistence.Retention rows, RetentionOptions options,
+    Func<CancellationToken, ValueTask<InstancesInMemory>> inMemory, TimeProvider time)
 {
     private readonly RetentionPace _pace = new(options.Rows, options.Pause, time);
 

@@ -11,7 +11,8 @@ internal static class SqliteRetention
 
     private const string Events = $"DELETE FROM event {First} COALESCE(length(payload), 0) AS size FROM event {Rest}";
 
-    private const string CustomSignals = $"DELETE FROM custom_signal {First} length(payload) AS size FROM custom_signal {Rest}";
+    private const string CustomSignals =
+        $"DELETE FROM custom_signal {First} length(payload) AS size FROM custom_signal {Rest}";
 
     private const string First =
         """

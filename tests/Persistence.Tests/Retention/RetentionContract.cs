@@ -29,7 +29,8 @@ public abstract class RetentionContract : TestKit
     {
         var id = Id("done");
         Save(id, 1, Life(id));
-        await _fixture.ExecuteAsync($"INSERT INTO custom_signal SELECT '{id}', 1, 'key', 0, payload FROM journal LIMIT 1");
+        await _fixture.ExecuteAsync(
+            $"INSERT INTO custom_signal SELECT '{id}', 1, 'key', 0, payload FROM journal LIMIT 1");
         Assert.Equal("4 1 1 2 0 1", await RowsAsync(id));
         var removed = await RemoveAsync(await ExpiredAsync(InstanceStatus.Completed, At(100)), Nobody);
         Assert.Contains(id, removed);
