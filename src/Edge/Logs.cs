@@ -18,6 +18,8 @@ internal static partial class Logs
     [LoggerMessage(Level = LogLevel.Error, Message = "a {Protocol} request failed")]
     public static partial void RequestFailed(this ILogger log, Exception cause, string protocol);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "the socket of instance {InstanceId} stopped listening")]
-    public static partial void SocketStopped(this ILogger log, Exception cause, string instanceId);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "the socket of instance {InstanceId} cannot take a connection now; it tries again until it can")]
+    public static partial void NotAccepted(this ILogger log, Exception cause, string instanceId);
 }

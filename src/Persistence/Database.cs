@@ -40,7 +40,8 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
 
     public abstract DataConnection OpenCatalog();
 
-    public abstract IImageStore CreateImageStore();
+    /// <summary>The image store; it repeats its operations, and queries, by <paramref name="calls"/>.</summary>
+    public abstract IImageStore CreateImageStore(Database calls);
 
     /// <summary>Whether the database is away or busy, as opposed to having refused a statement.</summary>
     public abstract bool IsOutage(Exception cause);
@@ -54,7 +55,7 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
         {
             try
             {
-                return await operation(cancellation);
+                return await TryAsync(operation, cancellation);
             }
             catch (Exception e) when (IsOutage(e) && !outage.IsOver)
             {
@@ -64,6 +65,10 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     }
 
     public abstract ValueTask DisposeAsync();
+
+    /// <summary>One try of a repeated operation; the seam where <see cref="Faults"/> come in.</summary>
+    protected virtual ValueTask<T> TryAsync<T>(
+        Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation) => operation(cancellation);
 
     /// <summary>An older program must not write to the tables of a newer one.</summary>
     protected static void RefuseNewer(int version, int known)

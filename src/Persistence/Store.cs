@@ -2,6 +2,7 @@ using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
 using Runtara.Actors.Wakes;
+using Runtara.Persistence.Faults;
 using Runtara.Persistence.Journal;
 
 namespace Runtara.Persistence;
@@ -22,7 +23,7 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
         Writer = new JournalWriter(database, options);
         Replayer = new ReplayReader(database, options);
         Catalog = new Catalog(database);
-        Images = database.CreateImageStore();
+        Images = database.CreateImageStore(database);
         Retention = new Retention(database, Writer);
     }
 
@@ -52,11 +53,14 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     public static async ValueTask<Store> OpenAsync(StoreOptions options, CancellationToken cancellation)
     {
         var database = DatabaseUrl.Open(options);
+        if (options.Faults is { } faults)
+            database = new FaultyDatabase(database, faults, options);
         try
         {
             await database.RetryAsync(
                 async token => { await database.MigrateAsync(token); return true; }, cancellation);
-            await database.CleanUpAsync(cancellation);
+            await database.RetryAsync(
+                async token => { await database.CleanUpAsync(token); return true; }, cancellation);
             return new Store(database, options);
         }
         catch (Exception e) when (database.IsOutage(e))

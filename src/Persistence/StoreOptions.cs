@@ -33,6 +33,9 @@ public sealed record StoreOptions
     /// <summary>The most recoveries answered by one query.</summary>
     public int ReplayBatchMax { get; init; } = 500;
 
+    /// <summary>Failures on purpose, for tests; null, the default, is none.</summary>
+    public FaultOptions? Faults { get; init; }
+
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 

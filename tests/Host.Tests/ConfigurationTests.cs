@@ -136,6 +136,44 @@ public sealed class ConfigurationTests : IDisposable
     public void A_syntax_error_is_a_configuration_error_that_names_the_file(string hocon) =>
         Assert.Contains("runtara.conf", Problem(hocon));
 
+    [Theory]
+    [InlineData("runtara {\n  log-level = info\n", "line 1: '{' is not closed")]
+    [InlineData("runtara {\n  quic { streams-max = 1\n}\n", "line 1: '{' is not closed")]
+    [InlineData("runtara { }\n}", "line 2: '}' closes nothing")]
+    [InlineData("runtara {\n  quic.alpn = [a, b\n}", "line 3: '}' does not close the '[' of line 2")]
+    [InlineData("runtara {\n  log-level = \"info\n}", "line 2: the quotation mark is not closed")]
+    [InlineData("runtara {\n  log-level = \"\"\"info\n}", "line 2: the quotation mark is not closed")]
+    public void A_bracket_or_quotation_mark_that_does_not_match_is_an_error_with_its_line(string hocon, string problem)
+    {
+        var told = Problem(hocon);
+        Assert.Contains("runtara.conf", told);
+        Assert.Contains(problem, told);
+    }
+
+    [Fact]
+    public void Brackets_in_comments_and_quotations_are_none()
+    {
+        var options = Options(
+            "# a {\n// b [\nruntara { data-directory = \"a{\\\"[\" # }\n quic.alpn = [\"\"\"}\"\"\", \"\"] }");
+        Assert.Equal("a{\"[", options.DataDirectory);
+        Assert.Equal("}", options.Alpn[0]);
+    }
+
+    [Theory]
+    [InlineData("a = ${a}\nruntara { log-level = ${a} }", "${a}")]
+    [InlineData("runtara { log-level = ${runtara.data-directory}, data-directory = ${runtara.log-level} }", "${runtara.")]
+    [InlineData("runtara { quic { alpn = [${runtara.quic}] } }", "${runtara.quic}")]
+    public void A_reference_that_leads_back_to_itself_is_an_error_that_names_it(string hocon, string reference)
+    {
+        var told = Problem(hocon);
+        Assert.Contains("runtara.conf: the reference " + reference, told);
+        Assert.Contains("leads back to itself", told);
+    }
+
+    [Fact]
+    public void A_value_may_be_referred_to_from_many_places() => Assert.Equal(
+        "x", Options("a = x\nb = ${a}\nruntara { data-directory = ${b}, quic.alpn = [${a}, ${b}] }").DataDirectory);
+
     [Fact]
     public void A_missing_file_is_a_configuration_error()
     {
@@ -157,6 +195,21 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("instance.advertise=somewhere:0", "runtara.instance.advertise: must be host:port")]
     public void A_rule_between_settings_is_an_error_that_names_the_key(string set, string problem) =>
         Assert.Contains(problem, Problem(null, set));
+
+    [Fact]
+    public void Faults_on_purpose_need_the_consent_of_the_environment()
+    {
+        Assert.Null(Options().Store.Faults);
+        Assert.Contains(
+            "runtara.database.fault-percent: makes requests fail", Problem(null, "database.fault-percent=5"));
+        Assert.Null(FromVariable("RUNTARA_INJECT_FAULTS", "yes").Store.Faults);
+        var faults = Load(
+            null, ["database.fault-percent=5", "database.fault-seed=7"], ("RUNTARA_INJECT_FAULTS", "yes"));
+        var options = faults.Options.Store.Faults!;
+        Assert.Equal((0.05, 0.05, 0.05, 7), (options.Before, options.After, options.Delayed, options.Seed));
+        Assert.Contains("NEVER in production", faults.Show());
+        Assert.Contains("must be at most 40", Problem(null, "database.fault-percent=41"));
+    }
 
     [Fact]
     public void The_variables_of_the_reference_are_read()

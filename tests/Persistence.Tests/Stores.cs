@@ -15,7 +15,8 @@ public abstract class StoreFixture : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        Options = new StoreOptions { DatabaseUrl = await CreateDatabaseAsync(), DataDirectory = _directory };
+        Options = Configure(
+            new StoreOptions { DatabaseUrl = await CreateDatabaseAsync(), DataDirectory = _directory });
         Store = await Store.OpenAsync(Options, CancellationToken.None);
     }
 
@@ -29,9 +30,11 @@ public abstract class StoreFixture : IAsyncLifetime
     public abstract Task<object?> ExecuteAsync(string sql);
 
     protected abstract Task<string> CreateDatabaseAsync();
+
+    protected virtual StoreOptions Configure(StoreOptions options) => options;
 }
 
-public sealed class SqliteFixture : StoreFixture
+public class SqliteFixture : StoreFixture
 {
     private string Path => System.IO.Path.Combine(DataDirectory, "store.db");
 
@@ -47,7 +50,7 @@ public sealed class SqliteFixture : StoreFixture
     protected override Task<string> CreateDatabaseAsync() => Task.FromResult($"sqlite:{Path}");
 }
 
-public sealed class PostgresFixture(PostgresServerFixture server) : StoreFixture
+public class PostgresFixture(PostgresServerFixture server) : StoreFixture
 {
     public PostgresServer Server => server.Server;
 

@@ -42,17 +42,17 @@ public sealed class EnvironmentRequests(
     /// <summary>Carries out a request that came whole in its frame.</summary>
     public async ValueTask<Wire.RpcResponse> HandleAsync(Wire.RpcRequest request, CancellationToken cancellation)
     {
+        // How long bytes take to be stored, or a program to run, depends on them.
+        var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.RegisterImage
+            or Wire.RpcRequest.RequestOneofCase.TestCapability;
+        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, cancellation);
         try
         {
-            return await DispatchAsync(request, cancellation);
+            return await DispatchAsync(request, deadline.Token);
         }
-        catch (InstanceUnavailableException e)
+        catch (Exception e) when (deadline.TextOf(e) is { } text)
         {
-            return Error(CodeOf(request.RequestCase), e.Message);
-        }
-        catch (Exception e) when (e is System.Data.Common.DbException or IOException or TimeoutException)
-        {
-            return Error(CodeOf(request.RequestCase), $"Database error: {e.Message}");
+            return Error(CodeOf(request.RequestCase), text);
         }
     }
 

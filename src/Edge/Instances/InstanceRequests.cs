@@ -21,13 +21,20 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
     public async ValueTask<Wire.RpcResponse?> HandleAsync(
         Wire.RpcRequest request, WorkflowOrigin origin, CancellationToken cancellation)
     {
+        // Nobody asks again for what has no reply: once read it is carried out, though its sender may have gone.
+        var isSilent = request.RequestCase is Wire.RpcRequest.RequestOneofCase.SignalAck
+            or Wire.RpcRequest.RequestOneofCase.RetryAttempt or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
+        // A reply may be held for as long as the sleep; a batch is as long as its events.
+        var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.Sleep
+            or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
+        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, isSilent ? default : cancellation);
         try
         {
-            return await DispatchAsync(request, origin, cancellation);
+            return await DispatchAsync(request, origin, deadline.Token);
         }
-        catch (InstanceUnavailableException e)
+        catch (Exception e) when (deadline.TextOf(e) is { } text)
         {
-            return Error(CodeOf(request.RequestCase), e.Message);
+            return Error(CodeOf(request.RequestCase), text);
         }
     }
 

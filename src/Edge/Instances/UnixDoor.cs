@@ -19,6 +19,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
     : IInstanceDoor
 {
     private const int ConnectionsMax = 64;
+    private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
     /// <inheritdoc />
     public ValueTask<IAsyncDisposable> OpenAsync(
@@ -141,16 +142,30 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
                 while (true)
                 {
                     await _places.WaitAsync(_closing.Token);
-                    _ = ServeAndLeaveAsync(await _socket.AcceptAsync(_closing.Token));
+                    _ = ServeAndLeaveAsync(await AcceptOneAsync());
                 }
             }
             catch (OperationCanceledException)
             {
                 // Closed.
             }
-            catch (SocketException e)
+        }
+
+        // No descriptor is free, say: that passes, and who has connected still waits.
+        private async Task<Socket> AcceptOneAsync()
+        {
+            for (var isWarned = false; ; isWarned = true)
             {
-                _door.Failed(e, _instance);
+                try
+                {
+                    return await _socket.AcceptAsync(_closing.Token);
+                }
+                catch (SocketException e)
+                {
+                    if (!isWarned)
+                        _door.Failed(e, _instance);
+                }
+                await _door.PauseAsync(_closing.Token);
             }
         }
 
@@ -176,5 +191,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         }
     }
 
-    private void Failed(Exception cause, string instance) => log.SocketStopped(cause, instance);
+    private void Failed(Exception cause, string instance) => log.NotAccepted(cause, instance);
+
+    private Task PauseAsync(CancellationToken cancellation) => Task.Delay(AcceptPause, time, cancellation);
 }

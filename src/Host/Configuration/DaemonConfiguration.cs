@@ -42,6 +42,7 @@ internal sealed class DaemonConfiguration
                 problems.Add(e.Message);
             }
         }
+        options.FaultsAllowed = variables[DaemonOptions.FaultsVariable] is "yes";
         problems.AddRange(OptionRules.Check(options));
         if (problems.Count > 0)
             throw new ConfigurationException(string.Join(Environment.NewLine, problems));
@@ -62,6 +63,8 @@ internal sealed class DaemonConfiguration
 
     private static Config Parse(string hocon, string source)
     {
+        if (HoconCheck.Unbalanced(hocon) is { } unbalanced)
+            throw new ConfigurationException($"{source}: {unbalanced}");
         Config? parsed = null;
         var problem = "reading it does not end; is a brace, a bracket or a quotation mark not closed?";
         // On a thread of its own: the parser loops for ever over some of what is not HOCON.
@@ -80,7 +83,11 @@ internal sealed class DaemonConfiguration
         { IsBackground = true };
         parsing.Start();
         parsing.Join(ParseWithin);
-        return parsed ?? throw new ConfigurationException($"{source}: {problem}");
+        if (parsed is null)
+            throw new ConfigurationException($"{source}: {problem}");
+        return HoconCheck.Cycle(parsed.Root) is { } path
+            ? throw new ConfigurationException($"{source}: the reference ${{{path}}} leads back to itself")
+            : parsed;
     }
 
     private static readonly TimeSpan ParseWithin = TimeSpan.FromSeconds(5);

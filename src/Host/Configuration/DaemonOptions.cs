@@ -80,11 +80,28 @@ internal sealed class DaemonOptions
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>For tests: how many calls to the database of a hundred fail before, fail after, and are late.</summary>
+    public int FaultPercent { get; set; }
+
+    /// <summary>Where the faults' sequence of draws begins; 0: anywhere.</summary>
+    public int FaultSeed { get; set; }
+
+    /// <summary>Whether the environment agrees to <see cref="FaultPercent"/>; see <see cref="FaultsVariable"/>.</summary>
+    public bool FaultsAllowed { get; set; }
+
+    /// <summary>The variable without which no faults are injected; it must say <c>yes</c>.</summary>
+    public const string FaultsVariable = "RUNTARA_INJECT_FAULTS";
+
     /// <summary>What the store is opened with.</summary>
     public StoreOptions Store => new()
     {
         DatabaseUrl = DatabaseUrl.Length > 0 ? DatabaseUrl : "sqlite:" + Path.Combine(DataDirectory, "runtara.db"),
         DataDirectory = DataDirectory,
         ReconnectTimeout = ReconnectTimeout,
+        Faults = FaultPercent > 0 && FaultsAllowed ? Faults : null,
     };
+
+    private FaultOptions Faults => FaultSeed == 0
+        ? FaultOptions.AtRate(FaultPercent / 100.0)
+        : FaultOptions.AtRate(FaultPercent / 100.0) with { Seed = FaultSeed };
 }

@@ -7,6 +7,13 @@ internal static class OptionRules
     {
         if (o.DataDirectory.Length == 0)
             yield return "runtara.data-directory: must not be empty";
+        if (o.FaultPercent > 0 && !o.FaultsAllowed)
+        {
+            yield return "runtara.database.fault-percent: makes requests fail, and is for tests; it also needs "
+                + $"{DaemonOptions.FaultsVariable}=yes in the environment";
+        }
+        if (o.FaultPercent > 40)
+            yield return "runtara.database.fault-percent: must be at most 40";
         if (o.InstanceAdvertise.Length > 0 && SettingTypes.HostAndPort(o.InstanceAdvertise) is null or { Port: 0 })
             yield return "runtara.instance.advertise: must be host:port, as workflows can reach it";
         if (o.CertificateFile.Length > 0 != o.CertificateKeyFile.Length > 0)

@@ -10,9 +10,25 @@ namespace Runtara.Persistence.Images;
 /// <summary>The queries over image registrations, which are the same for both databases.</summary>
 internal abstract class ImageStore(Database database) : IImageStore
 {
+    /// <summary>By whom operations are repeated during an outage.</summary>
+    protected Database Calls => database;
+
     public abstract ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation);
 
-    public abstract ValueTask<ImageDeletion> DeleteAsync(ImageId id, TenantId tenant, CancellationToken cancellation);
+    public ValueTask<ImageDeletion> DeleteAsync(ImageId id, TenantId tenant, CancellationToken cancellation)
+    {
+        var isRepeated = false;
+        return database.RetryAsync(
+            async token =>
+            {
+                var mayBeDone = isRepeated;
+                isRepeated = true;
+                var deletion = await DeleteOnceAsync(id, tenant, token);
+                // Not there at a later try: the first one deleted it, and only its answer was lost.
+                return mayBeDone && !deletion.Found ? new ImageDeletion(true, 0) : deletion;
+            },
+            cancellation);
+    }
 
     public abstract ValueTask<Stream> OpenBlobAsync(string sha256, CancellationToken cancellation);
 
@@ -42,6 +58,9 @@ internal abstract class ImageStore(Database database) : IImageStore
                 return ((IReadOnlyList<Image>)page.ConvertAll(ToImage), count);
             },
             cancellation);
+
+    protected abstract ValueTask<ImageDeletion> DeleteOnceAsync(
+        ImageId id, TenantId tenant, CancellationToken cancellation);
 
     /// <summary>Builds the image that a registration makes.</summary>
     public static Image NewImage(ImageRegistration registration, IImageUpload upload, DateTimeOffset now) => new(

@@ -118,12 +118,19 @@ internal sealed class CommitLane
     {
         units = Unpoisoned(units);
         Database.Outage? outage = null;
+        Exception? refusal = null;
         while (units.Count > 0)
         {
             try
             {
-                if (outage is not null)
+                // A commit whose answer was lost may complete after we looked for it; then our own row is in the way.
+                if (outage is not null || refusal is not null)
                     units = await WithoutStoredAsync(units);
+                if (refusal is not null && units.Count > 0)
+                {
+                    Refuse(units[0], refusal);
+                    return;
+                }
                 if (units.Count > 0)
                     await _lane.CommitAsync(units, _stop.Token);
                 MarkStored(units);
@@ -137,28 +144,24 @@ internal sealed class CommitLane
                 await _lane.ResetAsync();
                 await PauseAsync(outage);
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e) when (e is not OperationCanceledException && units.Count > 1)
             {
-                await IsolateAsync(units, e);
+                await StoreAsync(units.Take(units.Count / 2).ToList());
+                await StoreAsync(units.Skip(units.Count / 2).ToList());
                 return;
+            }
+            catch (Exception e) when (e is not OperationCanceledException && refusal is null)
+            {
+                refusal = e;
             }
         }
     }
 
-    private async ValueTask IsolateAsync(IReadOnlyList<AtomicUnit> units, Exception cause)
+    private void Refuse(AtomicUnit unit, Exception cause)
     {
-        if (units.Count > 1)
-        {
-            await StoreAsync(units.Take(units.Count / 2).ToList());
-            await StoreAsync(units.Skip(units.Count / 2).ToList());
-            return;
-        }
-        // A commit whose answer was lost may complete after we looked for it; then our own row is in the way.
-        if ((await WithoutStoredAsync(units)).Count == 0)
-            return;
-        Logs.RowRefused(_options.Logger, cause, units[0].PersistenceId, units[0].Rows[0].SequenceNr);
-        units[0].Failure = cause;
-        units[0].Request.Poison(units[0].PersistenceId, cause);
+        Logs.RowRefused(_options.Logger, cause, unit.PersistenceId, unit.Rows[0].SequenceNr);
+        unit.Failure = cause;
+        unit.Request.Poison(unit.PersistenceId, cause);
     }
 
     private async ValueTask<IReadOnlyList<AtomicUnit>> WithoutStoredAsync(IReadOnlyList<AtomicUnit> units)

@@ -48,7 +48,7 @@ internal sealed class PostgresDatabase : Database
 
     public override DataConnection OpenCatalog() => new(_catalogOptions);
 
-    public override IImageStore CreateImageStore() => new PostgresImageStore(this, Options);
+    public override IImageStore CreateImageStore(Database calls) => new PostgresImageStore(this, calls, Options);
 
     public override async Task MigrateAsync(CancellationToken cancellation)
     {

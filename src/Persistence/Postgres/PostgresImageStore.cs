@@ -10,13 +10,14 @@ namespace Runtara.Persistence.Postgres;
 /// Image bytes as rows of 1 MiB. An upload is one transaction, so that one that breaks off leaves nothing, even when
 /// the daemon dies.
 /// </summary>
-internal sealed class PostgresImageStore(PostgresDatabase database, StoreOptions options) : ImageStore(database)
+internal sealed class PostgresImageStore(PostgresDatabase database, Database calls, StoreOptions options)
+    : ImageStore(calls)
 {
     private const int ChunkBytes = 1024 * 1024;
 
     public override async ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation)
     {
-        var connection = await database.RetryAsync(database.Source.OpenConnectionAsync, cancellation);
+        var connection = await Calls.RetryAsync(database.Source.OpenConnectionAsync, cancellation);
         try
         {
             return new Upload(connection, await connection.BeginTransactionAsync(cancellation), options.Time);
@@ -28,13 +29,9 @@ internal sealed class PostgresImageStore(PostgresDatabase database, StoreOptions
         }
     }
 
-    public override ValueTask<ImageDeletion> DeleteAsync(
-        ImageId id, TenantId tenant, CancellationToken cancellation) =>
-        database.RetryAsync(token => DeleteOnceAsync(id, tenant, token), cancellation);
-
     public override async ValueTask<Stream> OpenBlobAsync(string sha256, CancellationToken cancellation)
     {
-        var upload = await database.RetryAsync(
+        var upload = await Calls.RetryAsync(
             async token =>
             {
                 await using var connection = await database.Source.OpenConnectionAsync(token);
@@ -48,7 +45,7 @@ internal sealed class PostgresImageStore(PostgresDatabase database, StoreOptions
     }
 
     private ValueTask<byte[]?> ReadChunkAsync(string upload, int n, CancellationToken cancellation) =>
-        database.RetryAsync(
+        Calls.RetryAsync(
             async token =>
             {
                 await using var connection = await database.Source.OpenConnectionAsync(token);
@@ -58,7 +55,8 @@ internal sealed class PostgresImageStore(PostgresDatabase database, StoreOptions
             },
             cancellation);
 
-    private async ValueTask<ImageDeletion> DeleteOnceAsync(ImageId id, TenantId tenant, CancellationToken cancellation)
+    protected override async ValueTask<ImageDeletion> DeleteOnceAsync(
+        ImageId id, TenantId tenant, CancellationToken cancellation)
     {
         await using var connection = await database.Source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);

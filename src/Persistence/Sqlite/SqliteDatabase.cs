@@ -44,7 +44,7 @@ internal sealed class SqliteDatabase : Database
 
     public override DataConnection OpenCatalog() => new(_catalogOptions);
 
-    public override IImageStore CreateImageStore() => new SqliteImageStore(this, Options);
+    public override IImageStore CreateImageStore(Database calls) => new SqliteImageStore(this, calls, Options);
 
     public SqliteConnection Connect()
     {

@@ -10,7 +10,8 @@ namespace Runtara.Persistence.Sqlite;
 /// Image bytes as files of the data directory, named by their SHA-256. A file gets its name only when it is whole and
 /// on the disk.
 /// </summary>
-internal sealed class SqliteImageStore(SqliteDatabase database, StoreOptions options) : ImageStore(database)
+internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, StoreOptions options)
+    : ImageStore(calls)
 {
     private readonly SqliteDatabase _database = database;
 
@@ -23,7 +24,7 @@ internal sealed class SqliteImageStore(SqliteDatabase database, StoreOptions opt
         return ValueTask.FromResult<IImageUpload>(new Upload(this, options));
     }
 
-    public override ValueTask<ImageDeletion> DeleteAsync(
+    protected override ValueTask<ImageDeletion> DeleteOnceAsync(
         ImageId id, TenantId tenant, CancellationToken cancellation) =>
         ValueTask.FromResult(_database.Write(connection => Delete(connection, id, tenant)));
 

@@ -60,6 +60,8 @@ public class EdgeHost : IAsyncLifetime
 
     internal UnixDoor Door { get; private set; } = null!;
 
+    internal InstanceGate Gate => _gate;
+
     /// <summary>A client of the environment protocol.</summary>
     internal QuicClient<Wire.RpcRequest, Wire.RpcResponse> Environment { get; private set; } = null!;
 

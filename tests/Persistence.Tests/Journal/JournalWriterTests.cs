@@ -162,7 +162,7 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
 
         public override DataConnection OpenCatalog() => throw new NotSupportedException();
 
-        public override IImageStore CreateImageStore() => throw new NotSupportedException();
+        public override IImageStore CreateImageStore(Database calls) => throw new NotSupportedException();
 
         public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -1,0 +1,35 @@
+using System.Data.Common;
+
+namespace Runtara.Edge;
+
+/// <summary>How long a request may take, and what its caller is told when it could not be carried out.</summary>
+/// <param name="limit">Null for a request that may take as long as it needs.</param>
+/// <param name="cancellation">The caller has gone.</param>
+internal sealed class Deadline(TimeSpan? limit, CancellationToken cancellation) : IDisposable
+{
+    private readonly CancellationTokenSource _source = Begin(limit, cancellation);
+
+    public CancellationToken Token => _source.Token;
+
+    /// <summary>
+    /// The text for a failure of the daemon or its database; null for all else, a caller that has gone among it.
+    /// </summary>
+    public string? TextOf(Exception cause) => cause switch
+    {
+        InstanceUnavailableException => cause.Message,
+        OperationCanceledException when !cancellation.IsCancellationRequested && _source.IsCancellationRequested =>
+            $"The request could not be carried out within {limit!.Value.TotalSeconds:0.#} s; it can safely be sent again",
+        DbException or IOException or TimeoutException => $"Database error: {cause.Message}",
+        _ => null,
+    };
+
+    public void Dispose() => _source.Dispose();
+
+    private static CancellationTokenSource Begin(TimeSpan? limit, CancellationToken cancellation)
+    {
+        var source = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        if (limit is { } after)
+            source.CancelAfter(after);
+        return source;
+    }
+}

@@ -1,0 +1,95 @@
+using LinqToDB.Data;
+using Runtara.Actors.Images;
+using Runtara.Persistence.Journal;
+using Runtara.Persistence.Queries;
+
+namespace Runtara.Persistence.Faults;
+
+/// <summary>
+/// A database whose calls fail on purpose: commits and the search for them, recoveries, uploads, and every try of an
+/// operation that is repeated during an outage, which is how catalog, checkpoints, images and deletions come to it.
+/// <see cref="Catalog.PingAsync"/> is left alone: it says whether the real database answers.
+/// </summary>
+internal sealed class FaultyDatabase : Database
+{
+    private readonly Database _inner;
+
+    public FaultyDatabase(Database inner, FaultOptions faults, StoreOptions options) : base(options)
+    {
+        _inner = inner;
+        Faults = new FaultDraws(faults, options.Time, inner.Blocks);
+        Logs.FaultsOnPurpose(
+            options.Logger, faults.Before * 100, faults.After * 100, faults.Delayed * 100, faults.Seed);
+    }
+
+    public FaultDraws Faults { get; }
+
+    public override int SmallLanes => _inner.SmallLanes;
+
+    public override bool Blocks => _inner.Blocks;
+
+    public override bool IsOutage(Exception cause) => cause is InjectedFaultException || _inner.IsOutage(cause);
+
+    public override Task MigrateAsync(CancellationToken cancellation) => _inner.MigrateAsync(cancellation);
+
+    public override Task CleanUpAsync(CancellationToken cancellation) => _inner.CleanUpAsync(cancellation);
+
+    public override IJournalLane OpenLane() => new FaultyLane(_inner.OpenLane(), Faults);
+
+    public override IReplaySource OpenReplaySource() => new FaultyReplaySource(_inner.OpenReplaySource(), Faults);
+
+    public override ValueTask DeleteToAsync(
+        string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
+        _inner.DeleteToAsync(persistenceId, toSequenceNr, cancellation);
+
+    public override ValueTask ReadCheckpointsAsync(
+        IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation) =>
+        _inner.ReadCheckpointsAsync(reads, cancellation);
+
+    public override DataConnection OpenCatalog() => _inner.OpenCatalog();
+
+    public override IImageStore CreateImageStore(Database calls) =>
+        new FaultyImageStore(_inner.CreateImageStore(calls), Faults);
+
+    public override ValueTask DisposeAsync() => _inner.DisposeAsync();
+
+    protected override ValueTask<T> TryAsync<T>(
+        Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation) =>
+        Faults.CallAsync(() => operation(cancellation), cancellation);
+
+    private sealed class FaultyLane(IJournalLane inner, FaultDraws faults) : IJournalLane
+    {
+        public async ValueTask CommitAsync(IReadOnlyList<AtomicUnit> units, CancellationToken cancellation) =>
+            await faults.CallAsync(
+                async () =>
+                {
+                    await inner.CommitAsync(units, cancellation);
+                    return true;
+                },
+                cancellation);
+
+        public ValueTask<IReadOnlySet<AtomicUnit>> FindStoredAsync(
+            IReadOnlyList<AtomicUnit> units, CancellationToken cancellation) =>
+            faults.CallAsync(() => inner.FindStoredAsync(units, cancellation), cancellation);
+
+        public ValueTask ResetAsync() => inner.ResetAsync();
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+
+    private sealed class FaultyReplaySource(IReplaySource inner, FaultDraws faults) : IReplaySource
+    {
+        public async ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation) =>
+            await faults.CallAsync(
+                async () =>
+                {
+                    await inner.ReadAsync(replays, cancellation);
+                    return true;
+                },
+                cancellation);
+
+        public ValueTask ResetAsync() => inner.ResetAsync();
+
+        public ValueTask DisposeAsync() => inner.DisposeAsync();
+    }
+}
