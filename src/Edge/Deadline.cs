@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Runtara.Protocol;
 
 namespace Runtara.Edge;
 
@@ -18,10 +19,13 @@ internal sealed class Deadline(TimeSpan? limit, CancellationToken cancellation) 
     {
         InstanceUnavailableException => cause.Message,
         OperationCanceledException when !cancellation.IsCancellationRequested && _source.IsCancellationRequested =>
-            $"The request could not be carried out within {limit!.Value.TotalSeconds:0.#} s; it can safely be sent again",
-        DbException or IOException or TimeoutException => $"Database error: {cause.Message}",
+            $"Not carried out within {limit!.Value.TotalSeconds:0.#} s; {ErrorCodes.SafeToRepeat}",
+        DbException or IOException or TimeoutException => DatabaseError(cause),
         _ => null,
     };
+
+    public static string DatabaseError(Exception cause) =>
+        $"Database error: {cause.Message}; {ErrorCodes.SafeToRepeat}";
 
     public void Dispose() => _source.Dispose();
 

@@ -83,4 +83,10 @@ public static class ErrorCodes
 
     /// <summary>Instance: poll_signals.</summary>
     public const string PollSignals = "POLL_SIGNALS_ERROR";
+
+    /// <summary>
+    /// How a message ends when nothing is wrong with the request: the database is away, say, or an instance is moving.
+    /// Whoever sends the same request again, and again, is answered in the end.
+    /// </summary>
+    public const string SafeToRepeat = "the request can safely be sent again";
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Runtara.Protocol;
 using Runtara.Protocol.Instances;
 using Response = Runtara.Protocol.Instances.RpcResponse.ResponseOneofCase;
 
@@ -6,7 +7,8 @@ namespace Runtara.Sdk;
 
 /// <summary>
 /// Requests over as many connections as there are requests at a time, since the reply to a sleep may be held for long.
-/// A request whose connection breaks is sent again, unchanged: the daemon makes a repetition harmless.
+/// A request whose connection breaks, or whose error says that it may be, is sent again, unchanged: the daemon makes a
+/// repetition harmless.
 /// </summary>
 internal sealed class DaemonClient(WorkflowOptions options) : IDisposable
 {
@@ -40,7 +42,11 @@ internal sealed class DaemonClient(WorkflowOptions options) : IDisposable
         {
             try
             {
-                return await ExchangeOnceAsync(request, ct);
+                var response = await ExchangeOnceAsync(request, ct);
+                if (response.Error is not { } error || !error.Message.EndsWith(
+                    ErrorCodes.SafeToRepeat, StringComparison.Ordinal))
+                    return response;
+                throw new IOException($"{error.Code}: {error.Message}");
             }
             catch (IOException lost)
             {

@@ -29,6 +29,31 @@ public sealed class ReconnectTests : IDisposable
         Assert.Equal(sent[0], sent[1]);
     }
 
+    [Theory]
+    [InlineData(Request.RegisterInstance)]
+    [InlineData(Request.GetCheckpoint)]
+    [InlineData(Request.Checkpoint)]
+    [InlineData(Request.InstanceEvent)]
+    public async Task An_error_that_says_so_makes_the_same_request_be_sent_again(Request failing)
+    {
+        var fails = 2;
+        _daemon.Override = r => r.RequestCase == failing && Interlocked.Decrement(ref fails) >= 0
+            ? new RpcResponse
+            {
+                Error = new()
+                {
+                    Code = "CHECKPOINT_ERROR", Message = "Database error: away; the request can safely be sent again",
+                },
+            }
+            : null;
+
+        var exit = await RunAsync(workflow => workflow.Step("a", _ => Task.CompletedTask));
+
+        Assert.Equal(WorkflowExitCode.Reported, exit);
+        Assert.Equal(3, _daemon.Count(failing));
+        Assert.Contains("a", _daemon.Checkpoints.Keys);
+    }
+
     [Fact]
     public async Task A_daemon_that_dies_during_a_sleep_is_asked_again_when_it_is_back()
     {

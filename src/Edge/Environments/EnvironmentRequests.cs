@@ -66,7 +66,7 @@ public sealed class EnvironmentRequests(
         }
         catch (Exception e) when (e is System.Data.Common.DbException or TimeoutException)
         {
-            return Error(ErrorCodes.RegisterImageStream, $"Database error: {e.Message}");
+            return Error(ErrorCodes.RegisterImageStream, Deadline.DatabaseError(e));
         }
     }
 

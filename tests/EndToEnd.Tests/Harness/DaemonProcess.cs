@@ -31,6 +31,9 @@ internal sealed class DaemonProcess : IAsyncDisposable
         Client = new EnvironmentClient(Environment);
     }
 
+    /// <summary>Of a hundred database calls this many fail before, fail after and are late; see the log's seed.</summary>
+    public int FaultPercent { get; init; }
+
     public string DataDirectory { get; }
 
     public IPEndPoint Environment { get; }
@@ -76,7 +79,7 @@ internal sealed class DaemonProcess : IAsyncDisposable
         foreach (var setting in (string[])[
             $"data-directory={DataDirectory}", $"environment.listen={Environment}", $"instance.listen={Instance}",
             $"health.listen=127.0.0.1:{_healthPort}", "runner.network-mode=none", "runner.stop-containers-on-exit=true",
-            .. _settings, .. settings])
+            $"database.fault-percent={FaultPercent}", .. _settings, .. settings])
         {
             start.ArgumentList.Add("--set");
             start.ArgumentList.Add(setting);
@@ -85,6 +88,8 @@ internal sealed class DaemonProcess : IAsyncDisposable
             start.Environment["RUNTARA_DATABASE_URL"] = _databaseUrl;
         else
             start.Environment.Remove("RUNTARA_DATABASE_URL");
+        if (FaultPercent > 0)
+            start.Environment["RUNTARA_INJECT_FAULTS"] = "yes";
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _process = new Process { StartInfo = start, EnableRaisingEvents = true };
         _process.OutputDataReceived += (_, e) =>

@@ -32,15 +32,22 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
         return read.IsComplete ? read.Message : throw new IOException($"no response: {read.Outcome} {read.Detail}");
     }
 
-    /// <summary>As <see cref="CallAsync"/>, again while the daemon is away. For idempotent requests.</summary>
-    public async Task<RpcResponse> PersistAsync(RpcRequest request)
+    /// <summary>
+    /// As <see cref="CallAsync"/>, again while the daemon is away, or says that it may be asked again. For idempotent
+    /// requests.
+    /// </summary>
+    public async Task<RpcResponse> PersistAsync(RpcRequest request, ReadOnlyMemory<byte> upload = default)
     {
         using var deadline = new CancellationTokenSource(CallWithin);
         while (true)
         {
             try
             {
-                return await CallAsync(request);
+                var response = await CallAsync(request, upload);
+                if (response.Error is not { } error || deadline.IsCancellationRequested
+                    || !error.Message.EndsWith(ErrorCodes.SafeToRepeat, StringComparison.Ordinal))
+                    return response;
+                await Eventually.PauseAsync();
             }
             catch (Exception e)
                 when (e is IOException or OperationCanceledException && !deadline.IsCancellationRequested)
@@ -79,7 +86,7 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
     public async Task<string> RegisterAsync(string tenant, string name, string file)
     {
         var bytes = await File.ReadAllBytesAsync(file);
-        var response = await CallAsync(
+        var response = await PersistAsync(
             new RpcRequest
             {
                 RegisterImageStream = new()
