@@ -161,7 +161,8 @@ public sealed class ConfigurationTests : IDisposable
 
     [Theory]
     [InlineData("a = ${a}\nruntara { log-level = ${a} }", "${a}")]
-    [InlineData("runtara { log-level = ${runtara.data-directory}, data-directory = ${runtara.log-level} }", "${runtara.")]
+    [InlineData(
+        "runtara { log-level = ${runtara.data-directory}, data-directory = ${runtara.log-level} }", "${runtara.")]
     [InlineData("runtara { quic { alpn = [${runtara.quic}] } }", "${runtara.quic}")]
     public void A_reference_that_leads_back_to_itself_is_an_error_that_names_it(string hocon, string reference)
     {

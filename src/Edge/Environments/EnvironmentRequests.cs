@@ -26,6 +26,8 @@ public sealed class EnvironmentRequests(
         "RUNTARA_SOCKET",
     ];
 
+    private static readonly TimeSpan CountWithin = TimeSpan.FromSeconds(5);
+
     private static readonly ReadOnlyMemory<byte> EmptyInput = "{}"u8.ToArray();
 
     private readonly ImageRequests _images = new(images, options, time);
@@ -102,7 +104,19 @@ public sealed class EnvironmentRequests(
     private async ValueTask<Wire.RpcResponse> HealthAsync(CancellationToken cancellation)
     {
         var healthy = await catalog.PingAsync(cancellation);
-        var active = healthy ? await catalog.CountActiveAsync(cancellation) : 0;
+        var active = 0;
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(CountWithin);
+        try
+        {
+            active = healthy ? await catalog.CountActiveAsync(patience.Token) : 0;
+        }
+        // The database went away in between.
+        catch (Exception e) when (!cancellation.IsCancellationRequested
+            && e is System.Data.Common.DbException or OperationCanceledException)
+        {
+            healthy = false;
+        }
         return new()
         {
             HealthCheck = new()

@@ -80,13 +80,13 @@ internal sealed class DaemonOptions
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>For tests: how many calls to the database of a hundred fail before, fail after, and are late.</summary>
+    /// <summary>For tests: of a hundred calls to the database this many fail before, fail after, are late.</summary>
     public int FaultPercent { get; set; }
 
     /// <summary>Where the faults' sequence of draws begins; 0: anywhere.</summary>
     public int FaultSeed { get; set; }
 
-    /// <summary>Whether the environment agrees to <see cref="FaultPercent"/>; see <see cref="FaultsVariable"/>.</summary>
+    /// <summary>Whether <see cref="FaultsVariable"/> agrees to <see cref="FaultPercent"/>.</summary>
     public bool FaultsAllowed { get; set; }
 
     /// <summary>The variable without which no faults are injected; it must say <c>yes</c>.</summary>

@@ -18,6 +18,8 @@ public sealed partial class Catalog
 {
     private const string Beyond = "\U0010FFFF";
 
+    private static readonly TimeSpan PingWithin = TimeSpan.FromSeconds(5);
+
     private readonly Database _database;
     private readonly CheckpointReader _checkpoints;
 
@@ -85,12 +87,15 @@ public sealed partial class Catalog
     /// <summary>Whether the database answers now.</summary>
     public async ValueTask<bool> PingAsync(CancellationToken cancellation)
     {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(PingWithin);
         try
         {
             await using var db = _database.OpenCatalog();
-            return await db.ExecuteAsync<int>("SELECT 1", cancellation) == 1;
+            return await db.ExecuteAsync<int>("SELECT 1", patience.Token) == 1;
         }
-        catch (Exception e) when (_database.IsOutage(e))
+        catch (Exception e) when (_database.IsOutage(e)
+            || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
             return false;
         }

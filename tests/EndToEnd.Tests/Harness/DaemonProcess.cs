@@ -31,7 +31,7 @@ internal sealed class DaemonProcess : IAsyncDisposable
         Client = new EnvironmentClient(Environment);
     }
 
-    /// <summary>Of a hundred database calls this many fail before, fail after and are late; see the log's seed.</summary>
+    /// <summary>This many of 100 database calls fail before, fail after, are late. The log has the seed.</summary>
     public int FaultPercent { get; init; }
 
     public string DataDirectory { get; }
@@ -67,6 +67,12 @@ internal sealed class DaemonProcess : IAsyncDisposable
 
     public string RunDirectory(string tenant, string instance) =>
         Path.Combine(DataDirectory, tenant, "runs", instance);
+
+    /// <summary>What the workflow has written so far; null when it has not begun.</summary>
+    public WorkflowLog? LogOf(string tenant, string instance) =>
+        File.Exists(Path.Combine(RunDirectory(tenant, instance), "workspace", "log"))
+            ? WorkflowLog.Read(RunDirectory(tenant, instance))
+            : null;
 
     public async Task StartAsync(params string[] settings)
     {

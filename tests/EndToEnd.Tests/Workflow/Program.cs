@@ -8,7 +8,7 @@ return await Workflow.RunAsync<Plan, Outcome>(Play.RunAsync, PlanJson.Default.Pl
 
 internal sealed record Plan
 {
-    /// <summary>steps, crash, sleep, idle, report or silent.</summary>
+    /// <summary>steps, crash, sleep, idle or report.</summary>
     public string Mode { get; init; } = "steps";
 
     /// <summary>How many steps.</summary>
@@ -61,9 +61,6 @@ internal static class Play
                 await workflow.Sleep("nap", TimeSpan.FromSeconds(plan.Seconds));
                 Note(workflow, "awake");
                 break;
-            case "silent":
-                await EndSilentlyAsync(workflow);
-                break;
             case "idle":
                 await Task.Delay(TimeSpan.FromSeconds(plan.Seconds));
                 break;
@@ -105,16 +102,6 @@ internal static class Play
         File.WriteAllText(path, (done + 1).ToString(CultureInfo.InvariantCulture));
         Console.Error.WriteLine($"crash {done + 1} of {plan.Crashes}, on purpose");
         Environment.Exit(plan.ExitCode == 0 ? 42 : plan.ExitCode);
-    }
-
-    // Leaves a result behind and reports nothing, once the file "go" is there.
-    private static async Task EndSilentlyAsync(WorkflowContext workflow)
-    {
-        while (!File.Exists(Path.Combine(workflow.WorkspaceDir, "go")))
-            await Task.Delay(20);
-        var output = Path.Combine(workflow.WorkspaceDir, "..", "output.json");
-        File.WriteAllText(output, """{"status":"completed","result":"left behind"}""");
-        Environment.Exit(0);
     }
 
     // Two attempts at once would both hold the workspace: the second one finds the lock taken and says so.

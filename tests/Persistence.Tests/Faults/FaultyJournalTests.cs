@@ -6,10 +6,10 @@ using Runtara.Persistence.Tests.Journal;
 
 namespace Runtara.Persistence.Tests.Faults;
 
-/// <summary>The journal's contract, and its promise under load, on a database of which every tenth call fails.</summary>
+/// <summary>How often the databases of these tests fail: twice as often as those of the end-to-end tests.</summary>
 public static class FaultRate
 {
-    /// <summary>Twice that of the end-to-end tests.</summary>
+    /// <summary>Of a hundred calls ten fail before, ten fail after, and ten are late.</summary>
     public static FaultOptions OfTests { get; } =
         FaultOptions.AtRate(0.1) with { DelayMax = TimeSpan.FromMilliseconds(20) };
 }
