@@ -6,6 +6,7 @@ using Akka.Configuration;
 using Akka.Hosting;
 using Akka.Remote.Hosting;
 using Google.Protobuf;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -72,6 +73,19 @@ public class EdgeHost : IAsyncLifetime
 
     /// <summary>The URL of a database of its own.</summary>
     protected virtual Task<string> CreateDatabaseAsync() => Task.FromResult($"sqlite:{_directory}/store.db");
+
+    /// <summary>The URL of another database, empty.</summary>
+    internal virtual Task<string> NewDatabaseAsync() => Task.FromResult($"sqlite:{_directory}/{NewName("other")}.db");
+
+    /// <summary>Runs a statement in a database, past the store.</summary>
+    internal virtual async Task ExecuteAsync(string url, string sql)
+    {
+        await using var connection = new SqliteConnection($"Data Source={url["sqlite:".Length..]}");
+        await connection.OpenAsync();
+        await using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        await command.ExecuteNonQueryAsync();
+    }
 
     public async Task InitializeAsync()
     {
@@ -186,6 +200,11 @@ public sealed class PostgresEdgeHost : EdgeHost
         _server = await PostgresServer.StartAsync();
         return await _server.CreateDatabaseAsync();
     }
+
+    internal override Task<string> NewDatabaseAsync() => _server!.CreateDatabaseAsync();
+
+    internal override Task ExecuteAsync(string url, string sql) =>
+        _server!.ExecuteAsync(new Uri(url).AbsolutePath.TrimStart('/'), sql);
 
     public override async Task DisposeAsync()
     {

@@ -1,17 +1,16 @@
 using System.IO.Pipelines;
 using System.Net.Sockets;
-using Microsoft.Data.Sqlite;
 using Runtara.Edge.Instances;
 using Runtara.Edge.Tests.Harness;
 using Runtara.Persistence;
 using Runtara.Protocol;
 using Runtara.Protocol.Instances;
+using Environment = Runtara.Protocol.Environments;
 
 namespace Runtara.Edge.Tests.Instances;
 
 /// <summary>A call whose caller leaves, or whose database does not answer as it should.</summary>
-[Collection(EdgeCollection.Name)]
-public sealed class BrokenCallTests(EdgeHost edge)
+public abstract class BrokenCallContract(EdgeHost edge)
 {
     private const int Events = 300;
 
@@ -29,7 +28,7 @@ public sealed class BrokenCallTests(EdgeHost edge)
             var output = PipeWriter.Create(stream);
             FrameWriter.Write(output, FrameType.Request, Batch(id));
             await output.FlushAsync();
-            await Eventually.HoldsAsync(() => CountEvents(id) > 0);
+            await Eventually.IsAsync(() => CountEventsAsync(id), count => count > 0);
         }
         await door.DisposeAsync();
         await AssertCompleteAsync(id);
@@ -45,7 +44,7 @@ public sealed class BrokenCallTests(EdgeHost edge)
             var stream = await client.OpenAsync();
             FrameWriter.Write(stream.Output, FrameType.Request, Batch(id));
             await stream.Output.CompleteAsync();
-            await Eventually.HoldsAsync(() => CountEvents(id) > 0);
+            await Eventually.IsAsync(() => CountEventsAsync(id), count => count > 0);
         }
         await AssertCompleteAsync(id);
     }
@@ -55,10 +54,11 @@ public sealed class BrokenCallTests(EdgeHost edge)
     {
         await using var workflow = await WorkflowClient.RegisteredAsync(edge, "socket");
         await workflow.SaveAsync("k", "x");
-        var directory = Directory.CreateDirectory(Path.Combine(edge.DirectoryPath, edge.NewName("broken"))).FullName;
+        var url = await edge.NewDatabaseAsync();
         await using var store = await Store.OpenAsync(
-            new StoreOptions { DatabaseUrl = $"sqlite:{directory}/store.db", DataDirectory = directory }, default);
-        Execute($"{directory}/store.db", "DROP TABLE instance; DROP TABLE checkpoint");
+            new StoreOptions { DatabaseUrl = url, DataDirectory = edge.DirectoryPath }, default);
+        await edge.ExecuteAsync(url, "DROP TABLE instance");
+        await edge.ExecuteAsync(url, "DROP TABLE checkpoint");
         var requests = new InstanceRequests(edge.Gate, store.Catalog, edge.Options, TimeProvider.System);
         foreach (var (request, code) in new (RpcRequest, string)[]
         {
@@ -71,6 +71,7 @@ public sealed class BrokenCallTests(EdgeHost edge)
             var answer = await requests.HandleAsync(request, new WorkflowOrigin.Connection(), default);
             Assert.Equal(code, answer!.Error?.Code);
             Assert.StartsWith("Database error: ", answer.Error!.Message, StringComparison.Ordinal);
+            Assert.EndsWith(ErrorCodes.SafeToRepeat, answer.Error!.Message, StringComparison.Ordinal);
         }
     }
 
@@ -92,19 +93,19 @@ public sealed class BrokenCallTests(EdgeHost edge)
     {
         await using var reader = await WorkflowClient.ConnectAsync(edge, "quic", id);
         await Eventually.IsAsync(() => reader.StatusAsync(), s => s.Status == InstanceStatus.StatusCompleted);
-        Assert.Equal(Events, CountEvents(id));
+        Assert.Equal((uint)Events, await CountEventsAsync(id));
     }
 
-    private long CountEvents(string id) => Execute(
-        Path.Combine(edge.DirectoryPath, "store.db"),
-        $"SELECT count(*) FROM event WHERE instance_id = '{id}' AND type = 'custom'");
-
-    private static long Execute(string file, string sql)
+    private async Task<uint> CountEventsAsync(string id)
     {
-        using var connection = new SqliteConnection($"Data Source={file}");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        return command.ExecuteScalar() as long? ?? 0;
+        var answer = await edge.Environment.CallAsync(
+            new Environment.RpcRequest { ListEvents = new() { InstanceId = id, EventType = "custom", Limit = 1 } });
+        return answer!.ListEvents.TotalCount;
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteBrokenCallTests(EdgeHost edge) : BrokenCallContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresBrokenCallTests(PostgresEdgeHost edge) : BrokenCallContract(edge);
