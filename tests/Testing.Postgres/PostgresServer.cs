@@ -79,7 +79,9 @@ public sealed class PostgresServer : IAsyncDisposable
         "pg_ctl", "-D", Data, "-l", Path.Combine(_directory, "log"), "-w", "-o",
         string.Create(
             CultureInfo.InvariantCulture,
-            $"-c listen_addresses=127.0.0.1 -p {Port} -c unix_socket_directories={_directory} -c fsync=on"),
+            $"-c listen_addresses=127.0.0.1 -p {Port} -c unix_socket_directories={_directory} -c fsync=on")
+            // A store may take as many as the default of 100, and a test wants one of its own.
+            + " -c max_connections=200",
         "start");
 
     /// <inheritdoc />
