@@ -12,6 +12,9 @@ public sealed record EdgeOptions
     /// <summary>How long a request may take before the caller hears that it did not succeed. Default 30 s.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a stopping server waits for the requests under way. Default 5 s; zero: not at all.</summary>
+    public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>How long one question to an instance may take before it is asked again. Default 2 s.</summary>
     public TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(2);
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using System.Runtime.InteropServices;
 using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using Akka.Remote.Hosting;
@@ -28,15 +29,24 @@ internal static class DaemonHost
     public static async Task<int> RunAsync(DaemonConfiguration configuration, CancellationToken cancellation)
     {
         var options = configuration.Options;
+        // The host listens for signals too, but only from its own start on; opening the store may take minutes.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var terminate = StopOn(PosixSignal.SIGTERM, stop);
+        using var interrupt = StopOn(PosixSignal.SIGINT, stop);
         try
         {
             Directory.CreateDirectory(options.DataDirectory);
             using var alone = TakeDataDirectory(options.DataDirectory);
             using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
             await using var store = await Store.OpenAsync(
-                options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, cancellation);
+                options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, stop.Token);
             await using var app = Build(configuration, store);
-            await app.RunAsync(cancellation);
+            await app.RunAsync(stop.Token);
+            return ExitCodes.Ok;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // Told to stop before the start was over.
             return ExitCodes.Ok;
         }
         catch (Exception e) when (e is StoreUnavailableException or FormatException or IOException
@@ -46,6 +56,13 @@ internal static class DaemonHost
             return ExitCodes.Failed;
         }
     }
+
+    private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stop) =>
+        PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            _ = stop.CancelAsync();
+        });
 
     // Two daemons on one directory would take each other's containers.
     private static FileStream TakeDataDirectory(string directory)

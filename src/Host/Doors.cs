@@ -90,9 +90,9 @@ internal sealed class Doors(
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         AreOpen = false;
-        if (_environment is not null)
-            await _environment.DisposeAsync();
-        if (_instance is not null)
-            await _instance.DisposeAsync();
+        // Together: each may take as long as the grace.
+        await Task.WhenAll(
+            _environment?.DisposeAsync().AsTask() ?? Task.CompletedTask,
+            _instance?.DisposeAsync().AsTask() ?? Task.CompletedTask);
     }
 }

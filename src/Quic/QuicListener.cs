@@ -39,6 +39,10 @@ public sealed class QuicListener : IAsyncDisposable
         return null;
     }
 
+    /// <summary>From here on a new connection is refused with CONNECTION_REFUSED, and <see cref="AcceptAsync"/> answers
+    /// null. Connections that were accepted go on.</summary>
+    public void StopAccepting() => _endpoint.StopAccepting();
+
     /// <summary>Stops accepting, sends CONNECTION_CLOSE with this code and reason on every connection (after one last
     /// attempt to send what their streams have queued), and closes the socket at most 200 ms later.</summary>
     public async ValueTask CloseAsync(long errorCode, string reason, CancellationToken ct = default)

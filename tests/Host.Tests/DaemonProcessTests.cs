@@ -47,8 +47,7 @@ public sealed class DaemonProcessTests : IDisposable
             Assert.Equal("", output);
             Assert.Contains($"runtarad: cannot run: another runtarad uses the data directory '{_directory}'", error);
             Assert.False(first.HasExited);
-            using var terminate = Process.Start(
-                "kill", ["-TERM", first.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+            Terminate(first);
             await first.WaitForExitAsync().WaitAsync(Within);
             Assert.Equal(0, first.ExitCode);
         }
@@ -58,6 +57,40 @@ public sealed class DaemonProcessTests : IDisposable
                 first.Kill();
             await log;
         }
+    }
+
+    /// <param name="file">What the data directory holds when the signal comes: the lock is taken first, then the store
+    /// is opened, and the doors, which need the certificate, open last.</param>
+    [Theory]
+    [InlineData("daemon.lock")]
+    [InlineData("runtara.db")]
+    [InlineData("quic-key.pem")]
+    public async Task A_signal_during_the_start_ends_it_and_the_next_start_succeeds(string file)
+    {
+        using (var first = StartDaemon())
+        {
+            using (var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(5)))
+            {
+                while (!File.Exists(Path.Combine(_directory, file)) && !first.HasExited)
+                    await timer.WaitForNextTickAsync();
+            }
+            Terminate(first);
+            var (exitCode, _, error) = await EndAsync(first);
+            Assert.True(exitCode == 0, $"exit code {exitCode}: {error}");
+        }
+        using var second = StartDaemon();
+        var log = second.StandardError.ReadToEndAsync();
+        Assert.Contains(" ready: ", await second.StandardOutput.ReadLineAsync().WaitAsync(Within));
+        Terminate(second);
+        await second.WaitForExitAsync().WaitAsync(Within);
+        Assert.True(second.ExitCode == 0, $"exit code {second.ExitCode}: {await log}");
+    }
+
+    private static void Terminate(Process process)
+    {
+        using var kill = Process.Start(
+            "kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
     }
 
     [Fact]

@@ -9,13 +9,13 @@ namespace Runtara.Edge.Environments;
 /// <summary>The environment protocol over QUIC: one request and one reply on each stream.</summary>
 public sealed class EnvironmentQuicServer(
     QuicListener listener, EnvironmentRequests requests, EdgeOptions options, TimeProvider time, ILogger log)
-    : QuicServer(listener, "environment", log)
+    : QuicServer(listener, "environment", options.StopGrace, time, log)
 {
     /// <inheritdoc />
     protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
     {
         var read = await FrameReader.ReadAsync(
-            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time,
+            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, Time,
             cancellation);
         if (!read.IsComplete)
         {

@@ -8,7 +8,7 @@ namespace Runtara.Edge.Instances;
 /// <summary>The instance protocol over QUIC: one request and one reply on each stream.</summary>
 public sealed class InstanceQuicServer(
     QuicListener listener, InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger log)
-    : QuicServer(listener, "instance", log)
+    : QuicServer(listener, "instance", options.StopGrace, time, log)
 {
     /// <inheritdoc />
     protected override object NewConnection() => new WorkflowOrigin.Connection();
@@ -17,7 +17,7 @@ public sealed class InstanceQuicServer(
     protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
     {
         var read = await FrameReader.ReadAsync(
-            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, time,
+            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, Time,
             cancellation);
         if (!read.IsComplete)
         {

@@ -108,6 +108,8 @@ internal static class SettingTable
             (o, v) => o.Edge = o.Edge with { Frames = o.Edge.Frames with { StallTimeout = v } }),
         Of("edge.request-timeout", "RUNTARA_DB_REQUEST_TIMEOUT_MS", "how long a request may take", DurationMs,
             o => o.Edge.RequestTimeout, (o, v) => o.Edge = o.Edge with { RequestTimeout = v }),
+        Of("edge.stop-grace", null, "how long a stopping QUIC server waits for the requests under way", Duration,
+            o => o.Edge.StopGrace, (o, v) => o.Edge = o.Edge with { StopGrace = v }),
         Of("edge.commands-max", "RUNTARA_QUIC_MAX_HANDLERS", "questions to instances under way at once; 0: any",
             Count,
             o => o.Edge.CommandsMax, (o, v) => o.Edge = o.Edge with { CommandsMax = v == 0 ? int.MaxValue : v }),

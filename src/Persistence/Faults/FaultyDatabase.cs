@@ -42,6 +42,9 @@ internal sealed class FaultyDatabase : Database
         string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
         _inner.DeleteToAsync(persistenceId, toSequenceNr, cancellation);
 
+    public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
+        _inner.RemoveAsync(removal, cancellation);
+
     public override ValueTask ReadCheckpointsAsync(
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation) =>
         _inner.ReadCheckpointsAsync(reads, cancellation);

@@ -62,7 +62,7 @@ internal sealed unsafe partial class Endpoint
         Ngtcp2.PacketHeader header;
         if (Ngtcp2.ngtcp2_accept(&header, packet, (nuint)length) != 0 || HalfOpen >= Server!.MaxPendingHandshakes)
             return null;
-        if (_connections.Count >= Server.MaxConnections)
+        if (_refusing || _connections.Count >= Server.MaxConnections)
         {
             Refuse(&header, path);
             return null;

@@ -36,6 +36,7 @@ internal sealed unsafe partial class Endpoint
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _sleeping;
     private ulong _stopAt = ulong.MaxValue;
+    private volatile bool _refusing;
 
     public Endpoint(IPEndPoint bind, QuicServerOptions? server)
     {
@@ -112,6 +113,13 @@ internal sealed unsafe partial class Endpoint
                 connection.CloseNow(code, reason);
         });
         return Stopped;
+    }
+
+    /// <summary>Answers new connections with CONNECTION_REFUSED; the others go on.</summary>
+    public void StopAccepting()
+    {
+        _refusing = true;
+        Accepted.Writer.TryComplete();
     }
 
     public void Add(QuicConnection connection) => _connections.Add(connection);

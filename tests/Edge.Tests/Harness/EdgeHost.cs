@@ -34,6 +34,7 @@ public class EdgeHost : IAsyncLifetime
     private readonly string _directory = Directory.CreateTempSubdirectory("runtara-edge-").FullName;
     private readonly ConcurrentQueue<RunnerCommand> _commands = new();
     private Store _store = null!;
+    private QuicCertificate _certificate = null!;
     private IHost _host = null!;
     private IActorRef _region = null!;
     private InstanceGate _gate = null!;
@@ -98,13 +99,10 @@ public class EdgeHost : IAsyncLifetime
         _gate = new InstanceGate(_region, Options, time);
         var requests = new InstanceRequests(_gate, _store.Catalog, Options, time);
         Door = new UnixDoor(requests, Options, time, NullLogger<UnixDoor>.Instance);
-        var certificate = QuicCertificate.LoadOrCreateSelfSigned(_directory);
+        _certificate = QuicCertificate.LoadOrCreateSelfSigned(_directory);
         _instances = new InstanceQuicServer(
-            await ListenAsync(certificate), requests, Options, time, NullLogger.Instance);
-        _environments = new EnvironmentQuicServer(
-            await ListenAsync(certificate),
-            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Capabilities, Options, time), Options, time,
-            NullLogger.Instance);
+            await ListenAsync(), requests, Options, time, NullLogger.Instance);
+        _environments = await NewEnvironmentServerAsync(Options);
         _instances.Start();
         _environments.Start();
         Environment = new(_environments.Listener.LocalEndPoint, Wire.RpcResponse.Parser);
@@ -129,8 +127,18 @@ public class EdgeHost : IAsyncLifetime
             });
     }
 
-    private static ValueTask<QuicListener> ListenAsync(QuicCertificate certificate) => QuicListener.ListenAsync(
-        new QuicServerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = certificate });
+    /// <summary>Another server of the environment protocol; not started, and the caller's to dispose.</summary>
+    internal async Task<QuicServer> NewEnvironmentServerAsync(EdgeOptions options)
+    {
+        var time = TimeProvider.System;
+        return new EnvironmentQuicServer(
+            await ListenAsync(),
+            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Capabilities, options, time), options, time,
+            NullLogger.Instance);
+    }
+
+    private ValueTask<QuicListener> ListenAsync() => QuicListener.ListenAsync(
+        new QuicServerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = _certificate });
 
     internal QuicClient<Protocol.Instances.RpcRequest, Protocol.Instances.RpcResponse> InstanceClient() =>
         new(_instances.Listener.LocalEndPoint, Protocol.Instances.RpcResponse.Parser);
