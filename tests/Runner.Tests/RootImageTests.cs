@@ -108,7 +108,10 @@ public sealed class RootImageTests : RunnerTest
     {
         var launch = LaunchOfRoot(
             "one", Compression.None, null, Tars.File("binary", ProbeProgram.Bytes), Tars.File("lib/data", "right"));
-        Run(StartRunner(), WithMode(launch, "exit", 1, ("CODE", "0")));
+        var first = StartRunner();
+        Run(first, WithMode(launch, "exit", 1, ("CODE", "0")));
+        first.Tell(new RunnerCommand.Forget(launch.Instance, launch.Attempt));
+        first.GracefulStop(Patience).GetAwaiter().GetResult();
         File.WriteAllText(Path.Combine(Data, "images", launch.ImageSha256, "rootfs", "lib", "data"), "wrong");
 
         var show = WithMode(launch, "show", 2, ("FILE", "/lib/data"));
