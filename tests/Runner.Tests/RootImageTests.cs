@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
