@@ -112,7 +112,9 @@ public sealed class RootImageTests : RunnerTest
         var first = StartRunner();
         Run(first, WithMode(launch, "exit", 1, ("CODE", "0")));
         first.Tell(new RunnerCommand.Forget(launch.Instance, launch.Attempt));
-        first.GracefulStop(Patience).GetAwaiter().GetResult();
+        Watch(first);
+        Sys.Stop(first);
+        ExpectTerminated(first, Patience);
         File.WriteAllText(Path.Combine(Data, "images", launch.ImageSha256, "rootfs", "lib", "data"), "wrong");
 
         var show = WithMode(launch, "show", 2, ("FILE", "/lib/data"));
