@@ -9,6 +9,7 @@ namespace Runtara.Edge.Tests;
 public abstract class QuicServerContract(EdgeHost edge)
 {
     private static readonly TimeSpan Within = TimeSpan.FromSeconds(30);
+    private static readonly byte[] Image = Executables.OfSize(40_000);
 
     private async Task<(QuicServer Server, QuicClient<RpcRequest, RpcResponse> Client)> ServeAsync(TimeSpan grace)
     {
@@ -23,9 +24,9 @@ public abstract class QuicServerContract(EdgeHost edge)
         var stream = await client.OpenAsync();
         FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
         {
-            RegisterImageStream = new() { TenantId = tenant, Name = "n", BinarySize = 40_000 },
+            RegisterImageStream = new() { TenantId = tenant, Name = "n", BinarySize = (ulong)Image.Length },
         });
-        await stream.Output.WriteAsync(new byte[20_000]);
+        await stream.Output.WriteAsync(Image.AsMemory(0, Image.Length / 2));
         Assert.True((await client.CallAsync(new RpcRequest { HealthCheck = new() }))!.HealthCheck.Healthy);
         return stream;
     }
@@ -46,7 +47,7 @@ public abstract class QuicServerContract(EdgeHost edge)
         await Assert.ThrowsAsync<QuicStreamResetException>(async () => await late.Input.ReadAsync());
         Assert.False(stopping.IsCompleted);
 
-        await upload.Output.WriteAsync(new byte[20_000]);
+        await upload.Output.WriteAsync(Image.AsMemory(Image.Length / 2));
         await upload.Output.CompleteAsync();
         var answer = await client.ReadAsync(upload);
         Assert.True(answer!.RegisterImage.Success, answer.RegisterImage.Error);
