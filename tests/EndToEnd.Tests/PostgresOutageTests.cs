@@ -55,6 +55,36 @@ public sealed class PostgresOutageTests(WorkflowImage workflow)
         Assert.Equal(HttpStatusCode.OK, await daemon.ProbeAsync("readyz"));
     }
 
+    /// <summary>
+    /// An outage beyond what writes wait for stops the actor with the exit report in its hands; it is asked for again.
+    /// </summary>
+    [Fact]
+    public async Task An_exit_whose_report_could_not_be_saved_is_learnt_again()
+    {
+        await using var postgres = await PostgresServer.StartAsync();
+        await using var daemon = new DaemonProcess(
+            await postgres.CreateDatabaseAsync(), "database.reconnect-timeout=1s", "wakes.ensure-interval=2s",
+            "edge.request-timeout=2s");
+        await daemon.StartAsync();
+        var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
+        await StartAsync(daemon, image, "silent", """{"mode":"report","gateAt":1}""");
+        await Eventually.IsAsync(
+            () => Task.FromResult(daemon.LogOf(Tenant, "silent")?.Has("waiting") == true), runs => runs, Minute,
+            "it waits for the file");
+        await postgres.StopAsync("immediate");
+        await File.WriteAllTextAsync(
+            Path.Combine(daemon.RunDirectory(Tenant, "silent"), "workspace", "go"), "");
+        await Eventually.IsAsync(
+            () => Task.FromResult(daemon.Log),
+            log => log.Contains("instance silent could not save", StringComparison.Ordinal), Minute,
+            "the actor has failed to save the exit");
+        await postgres.StartServerAsync();
+        var ended = await daemon.Client.EndAsync("silent", Minute);
+        Assert.Equal((InstanceStatus.StatusCompleted, ""), (ended.Status, ended.Error));
+        Assert.Equal("""{"reported":true}""", ended.Output.ToStringUtf8());
+        Assert.Equal(1, daemon.LogOf(Tenant, "silent")!.Attempts);
+    }
+
     private static async Task StartAsync(
         DaemonProcess daemon, string image, string id, string input = """{"steps":20,"stepMilliseconds":300}""") =>
         Assert.True((await daemon.Client.StartAsync(Tenant, image, id, input)).Success);
