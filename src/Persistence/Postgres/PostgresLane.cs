@@ -69,6 +69,9 @@ internal sealed class PostgresLane(NpgsqlDataSource source) : IJournalLane
     {
         if (rows.Count == 0)
             return;
+        var images = rows.Where(r => r.ImageId is not null).Select(r => r.ImageId!).Distinct().ToList();
+        if (images.Count > 0)
+            Add(batch, PostgresSql.LockImages, Array(images, i => i));
         Add(
             batch, PostgresSql.InsertInstance,
             Array(rows, r => r.InstanceId), Array(rows, r => r.TenantId), Array(rows, r => r.Status),

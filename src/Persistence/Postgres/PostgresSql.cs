@@ -9,6 +9,13 @@ internal static class PostgresSql
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::text[], $7::bytea[])
         """;
 
+    /// <summary>
+    /// A start that meets a deletion of its image: whoever has the row first, the other waits for its commit. So the
+    /// deletion counts the instance, or the instance comes after the deletion and its launch finds no image.
+    /// </summary>
+    public const string LockImages =
+        "SELECT FROM image WHERE image_id = ANY ($1::text[]) ORDER BY image_id FOR KEY SHARE";
+
     public const string InsertInstance =
         """
         INSERT INTO instance (instance_id, tenant_id, status, shard, image_id, image_name, timeout_ms, max_retries,

@@ -202,11 +202,17 @@ public sealed class EdgeCollection : ICollectionFixture<EdgeHost>
 public sealed class PostgresEdgeHost : EdgeHost
 {
     private PostgresServer? _server;
+    private string _database = "";
+
+    /// <summary>Runs a statement beside the store and returns its first value.</summary>
+    public Task<object?> ExecuteAsync(string sql) => _server!.ExecuteAsync(_database, sql);
 
     protected override async Task<string> CreateDatabaseAsync()
     {
         _server = await PostgresServer.StartAsync();
-        return await _server.CreateDatabaseAsync();
+        var url = await _server.CreateDatabaseAsync();
+        _database = new Uri(url).AbsolutePath.TrimStart('/');
+        return url;
     }
 
     internal override Task<string> NewDatabaseAsync() => _server!.CreateDatabaseAsync();

@@ -1,6 +1,9 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
+using Runtara.Persistence.Journal;
+using Runtara.Persistence.Postgres;
 
 namespace Runtara.Persistence.Tests.Images;
 
@@ -186,5 +189,74 @@ public sealed class PostgresImageStoreTests(PostgresFixture fixture)
             "SELECT count(*) FROM image_chunk WHERE upload_id NOT IN (SELECT upload_id FROM image_blob)"));
         Assert.Equal(0L, await Fixture.ExecuteAsync(
             "SELECT count(*) FROM image_blob WHERE sha256 NOT IN (SELECT sha256 FROM image)"));
+    }
+
+    [Fact]
+    public async Task A_start_that_meets_the_deletion_of_its_image_comes_after_it()
+    {
+        var image = await UploadAsync("deleted", [4]);
+        await using var other = await Source.OpenConnectionAsync();
+        await using var transaction = await other.BeginTransactionAsync();
+        await ExecuteAsync(other, $"SELECT FROM image WHERE image_id = '{image.Id}' FOR UPDATE");
+        await using var lane = new PostgresLane(Source);
+        var start = lane.CommitAsync([StartOf(image)], default).AsTask();
+        await WaitForALockAsync();
+        Assert.False(start.IsCompleted);
+        await ExecuteAsync(
+            other, $"DELETE FROM image WHERE image_id = '{image.Id}'; DELETE FROM image_chunk WHERE upload_id = "
+            + $"(SELECT upload_id FROM image_blob WHERE sha256 = '{image.Sha256}'); "
+            + $"DELETE FROM image_blob WHERE sha256 = '{image.Sha256}'");
+        await transaction.CommitAsync();
+        await start;
+        Assert.Equal(1L, await CountInstancesAsync(image));
+        Assert.Null(await Fixture.Store.Images.FindAsync(image.Id, default));
+    }
+
+    [Fact]
+    public async Task A_deletion_that_meets_a_start_of_its_image_waits_and_counts_it()
+    {
+        var image = await UploadAsync("started", [5]);
+        await using var other = await Source.OpenConnectionAsync();
+        await using var transaction = await other.BeginTransactionAsync();
+        await ExecuteAsync(other, PostgresSql.LockImages, image.Id.Value);
+        await ExecuteAsync(
+            other, "INSERT INTO instance (instance_id, tenant_id, status, shard, max_retries, image_id, created_at) "
+            + $"VALUES ('{image.Id}-a', 't', 1, 0, 3, '{image.Id}', 0)");
+        var deletion = Fixture.Store.Images.DeleteAsync(image.Id, image.Tenant, default).AsTask();
+        await WaitForALockAsync();
+        Assert.False(deletion.IsCompleted);
+        await transaction.CommitAsync();
+        Assert.Equal(new ImageDeletion(true, 1), await deletion);
+    }
+
+    private Npgsql.NpgsqlDataSource Source => ((PostgresDatabase)Fixture.Store.Database).Source;
+
+    private Task<object?> CountInstancesAsync(Image image) =>
+        Fixture.ExecuteAsync($"SELECT count(*) FROM instance WHERE image_id = '{image.Id}'");
+
+    private static AtomicUnit StartOf(Image image)
+    {
+        var id = $"{image.Id}-start";
+        var started = new InstanceEvent.Started(
+            new InstanceId(id), image.Tenant, image.Id, image.Name, image.Sha256, "sha", TimeSpan.FromSeconds(1),
+            ImmutableSortedDictionary<string, string>.Empty, 3, DateTimeOffset.UnixEpoch);
+        return new AtomicUnit(null!, id, [new JournalRow(id, 1, 0, 1, "m", "w", [1], started)], null);
+    }
+
+    // Another session shows when the statement has got to where it must wait.
+    private async Task WaitForALockAsync()
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (await Fixture.ExecuteAsync("SELECT count(*) FROM pg_locks WHERE NOT granted") is 0L)
+            await timer.WaitForNextTickAsync(deadline.Token);
+    }
+
+    private static async Task ExecuteAsync(Npgsql.NpgsqlConnection connection, string sql, string? image = null)
+    {
+        await using var command = new Npgsql.NpgsqlCommand(sql, connection);
+        if (image is not null)
+            command.Parameters.Add(new Npgsql.NpgsqlParameter<string[]> { TypedValue = [image] });
+        await command.ExecuteNonQueryAsync();
     }
 }

@@ -9,8 +9,7 @@ using ZstdSharp;
 namespace Runtara.Edge.Tests.Environments;
 
 /// <summary>What can be registered, and what its metadata may say.</summary>
-[Collection(EdgeCollection.Name)]
-public sealed class ImageFormatTests(EdgeHost edge)
+public abstract class ImageFormatContract(EdgeHost edge)
 {
     private const string Accepted =
         "accepted are a static Linux executable (ELF) and a root file system as .tar, .tar.gz or .tar.zst";
@@ -196,3 +195,9 @@ public sealed class ImageFormatTests(EdgeHost edge)
         return packed.ToArray();
     }
 }
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteImageFormatTests(EdgeHost edge) : ImageFormatContract(edge);
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresImageFormatTests(PostgresEdgeHost edge) : ImageFormatContract(edge);

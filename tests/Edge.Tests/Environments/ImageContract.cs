@@ -6,9 +6,11 @@ using Runtara.Protocol.Environments;
 
 namespace Runtara.Edge.Tests.Environments;
 
-[Collection(EdgeCollection.Name)]
-public sealed class ImageTests(EdgeHost edge)
+/// <summary>The image requests, and that an upload which fails leaves nothing.</summary>
+public abstract class ImageContract(EdgeHost edge)
 {
+    protected string DirectoryPath => edge.DirectoryPath;
+
     private async Task<RpcResponse> CallAsync(RpcRequest request, ReadOnlyMemory<byte> after = default) =>
         (await edge.Environment.CallAsync(request, after))!;
 
@@ -29,8 +31,8 @@ public sealed class ImageTests(EdgeHost edge)
     private async Task<RegisterImageResponse> UploadAsync(RegisterImageStreamStart start, byte[] bytes) =>
         (await CallAsync(new RpcRequest { RegisterImageStream = start }, bytes)).RegisterImage;
 
-    private string[] Files() => Directory.GetFiles(edge.DirectoryPath, "*", SearchOption.AllDirectories)
-        .Where(f => !Path.GetFileName(f).StartsWith("store.db", StringComparison.Ordinal)).Order().ToArray();
+    /// <summary>What is kept of images and uploads.</summary>
+    protected abstract Task<string> KeptAsync();
 
     private async Task<uint> CountAsync(string tenant) =>
         (await CallAsync(new RpcRequest { ListImages = new() { TenantId = tenant } })).ListImages.TotalCount;
@@ -88,7 +90,7 @@ public sealed class ImageTests(EdgeHost edge)
     [Fact]
     public async Task Too_large_an_image_is_refused_with_the_limit()
     {
-        var before = Files();
+        var before = await KeptAsync();
         Assert.Contains("the limit is 100000 (images.max-bytes)", (await RegisterAsync("large", "n", 100_001)).Error);
         foreach (var announced in (ulong[])[0, 100_001, ulong.MaxValue])
         {
@@ -98,14 +100,14 @@ public sealed class ImageTests(EdgeHost edge)
                 (await UploadAsync(start, Executables.OfSize(100_001))).Error);
         }
         Assert.Equal(0u, await CountAsync("large"));
-        Assert.Equal(before, Files());
+        Assert.Equal(before, await KeptAsync());
         Assert.True((await RegisterAsync("large", "n", 100_000)).Success);
     }
 
     [Fact]
     public async Task An_upload_is_checked_by_digest_and_size()
     {
-        var before = Files();
+        var before = await KeptAsync();
         var bytes = Executables.Static(RandomNumberGenerator.GetBytes(90_000 - 120));
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
         var wrong = new string('0', 64);
@@ -116,7 +118,7 @@ public sealed class ImageTests(EdgeHost edge)
         start.BinarySize = 89_999;
         Assert.Equal("Size mismatch: expected 89999, got 90000", (await UploadAsync(start, bytes)).Error);
         Assert.Equal(0u, await CountAsync("upload"));
-        Assert.Equal(before, Files());
+        Assert.Equal(before, await KeptAsync());
         start.BinarySize = 90_000;
         var registered = await UploadAsync(start, bytes);
         Assert.True(registered.Success, registered.Error);
@@ -126,23 +128,23 @@ public sealed class ImageTests(EdgeHost edge)
     [Fact]
     public async Task An_upload_that_is_reset_leaves_nothing()
     {
-        var before = Files();
+        var before = await KeptAsync();
         var stream = await edge.Environment.OpenAsync();
         FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
         {
             RegisterImageStream = new() { TenantId = "reset", Name = "n", BinarySize = 50_000 },
         });
         await stream.Output.WriteAsync(new byte[20_000]);
-        await Eventually.HoldsAsync(() => Files().Length > before.Length);
+        await Eventually.IsAsync(KeptAsync, kept => kept != before);
         stream.Abort(7);
-        await Eventually.HoldsAsync(() => Files().SequenceEqual(before));
+        await Eventually.IsAsync(KeptAsync, kept => kept == before);
         Assert.Equal(0u, await CountAsync("reset"));
     }
 
     [Fact]
     public async Task An_upload_that_stalls_is_refused()
     {
-        var before = Files();
+        var before = await KeptAsync();
         await using var stream = await edge.Environment.OpenAsync();
         FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
         {
@@ -151,7 +153,7 @@ public sealed class ImageTests(EdgeHost edge)
         await stream.Output.WriteAsync(new byte[20_000]);
         var response = await edge.Environment.ReadAsync(stream);
         Assert.Equal("the upload stalled: no byte for 3 s", response!.RegisterImage.Error);
-        await Eventually.HoldsAsync(() => Files().SequenceEqual(before));
+        await Eventually.IsAsync(KeptAsync, kept => kept == before);
     }
 
     [Fact]
@@ -209,4 +211,28 @@ public sealed class ImageTests(EdgeHost edge)
             ListImages = new() { TenantId = "pages", Limit = uint.MaxValue },
         })).ListImages.Images.Count);
     }
+}
+
+[Collection(EdgeCollection.Name)]
+public sealed class SqliteImageTests(EdgeHost edge) : ImageContract(edge)
+{
+    protected override Task<string> KeptAsync() => Task.FromResult(string.Join(
+        '\n',
+        Directory.GetFiles(DirectoryPath, "*", SearchOption.AllDirectories)
+            .Where(f => !Path.GetFileName(f).StartsWith("store.db", StringComparison.Ordinal)).Order()));
+}
+
+[Collection(PostgresEdgeCollection.Name)]
+public sealed class PostgresImageTests : ImageContract
+{
+    private readonly PostgresEdgeHost _edge;
+
+    public PostgresImageTests(PostgresEdgeHost edge) : base(edge) => _edge = edge;
+
+    // An upload under way is a transaction that waits for bytes.
+    protected override async Task<string> KeptAsync() => (string)(await _edge.ExecuteAsync(
+        """
+        SELECT concat((SELECT count(*) FROM image_blob), ' blobs, ', (SELECT count(*) FROM image_chunk), ' chunks, ',
+          (SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'), ' uploads')
+        """))!;
 }
