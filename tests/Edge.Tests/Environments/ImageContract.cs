@@ -91,17 +91,18 @@ public abstract class ImageContract(EdgeHost edge)
     public async Task Too_large_an_image_is_refused_with_the_limit()
     {
         var before = await KeptAsync();
-        Assert.Contains("the limit is 100000 (images.max-bytes)", (await RegisterAsync("large", "n", 100_001)).Error);
-        foreach (var announced in (ulong[])[0, 100_001, ulong.MaxValue])
+        Assert.Contains(
+            "the limit is 3000000 (images.max-bytes)", (await RegisterAsync("large", "n", 3_000_001)).Error);
+        foreach (var announced in (ulong[])[0, 3_000_001, ulong.MaxValue])
         {
             var start = new RegisterImageStreamStart { TenantId = "large", Name = "n", BinarySize = announced };
             Assert.Contains(
-                "the limit is 100000 (images.max-bytes)",
-                (await UploadAsync(start, Executables.OfSize(100_001))).Error);
+                "the limit is 3000000 (images.max-bytes)",
+                (await UploadAsync(start, Executables.OfSize(3_000_001))).Error);
         }
         Assert.Equal(0u, await CountAsync("large"));
         Assert.Equal(before, await KeptAsync());
-        Assert.True((await RegisterAsync("large", "n", 100_000)).Success);
+        Assert.True((await RegisterAsync("large", "n", 3_000_000)).Success);
     }
 
     [Fact]
@@ -132,9 +133,9 @@ public abstract class ImageContract(EdgeHost edge)
         var stream = await edge.Environment.OpenAsync();
         FrameWriter.Write(stream.Output, FrameType.Request, new RpcRequest
         {
-            RegisterImageStream = new() { TenantId = "reset", Name = "n", BinarySize = 50_000 },
+            RegisterImageStream = new() { TenantId = "reset", Name = "n", BinarySize = 2_500_000 },
         });
-        await stream.Output.WriteAsync(new byte[20_000]);
+        await stream.Output.WriteAsync(Executables.OfSize(2_000_000));
         await Eventually.IsAsync(KeptAsync, kept => kept != before);
         stream.Abort(7);
         await Eventually.IsAsync(KeptAsync, kept => kept == before);
@@ -150,7 +151,7 @@ public abstract class ImageContract(EdgeHost edge)
         {
             RegisterImageStream = new() { TenantId = "stall", Name = "n" },
         });
-        await stream.Output.WriteAsync(new byte[20_000]);
+        await stream.Output.WriteAsync(Executables.OfSize(2_000_000));
         var response = await edge.Environment.ReadAsync(stream);
         Assert.Equal("the upload stalled: no byte for 3 s", response!.RegisterImage.Error);
         await Eventually.IsAsync(KeptAsync, kept => kept == before);

@@ -49,7 +49,7 @@ public class EdgeHost : IAsyncLifetime
         SignalBytesMax = 2000,
         OutputBytesMax = 3000,
         InputBytesMax = 2000,
-        ImageBytesMax = 100_000,
+        ImageBytesMax = 3_000_000,
         PageBytesMax = 4000,
         MetricsBucketsMax = 100,
         SleepMax = TimeSpan.FromHours(1),

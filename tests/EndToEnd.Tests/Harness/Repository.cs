@@ -10,6 +10,9 @@ internal static class Repository
 
     public static string Daemon => Path.Combine(Root, "src", "Host", "bin", Configuration, "net10.0", "runtarad.dll");
 
+    public static string CommandLine =>
+        Path.Combine(Root, "src", "Cli", "bin", Configuration, "net10.0", "runtara.dll");
+
     private static string FindRoot()
     {
         var at = new DirectoryInfo(AppContext.BaseDirectory);
