@@ -80,8 +80,16 @@ public sealed partial class InstanceDecider
     private static Decision Resume(Suspended s, DateTimeOffset now) => s.Facts.Image is null
         ? Refuse(Refusal.InvalidState, "Instance has no associated image")
         : new Decision(
-            new Accepted(), [new Woken(true, now)],
-            [new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)]);
+            new Accepted(), [new Woken(true, now)], Replace(s));
+
+    // Once it waits for its next attempt nothing remembers the last one: a process that hangs would keep its slot.
+    private static RunnerCommand[] Replace(Suspended s)
+    {
+        var slot = new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant);
+        return s.Leaving is { } attempt
+            ? [new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero), slot]
+            : [slot];
+    }
 
     // The numbers of the kinds are in order of strength, strongest first.
     private static Decision Signal(Existing s, SendSignal c, DateTimeOffset now) =>

@@ -194,8 +194,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     }
 
     private static Decision WakeUp(Suspended s, DateTimeOffset now) => new(
-        null, [new Woken(false, now)],
-        [new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)]);
+        null, [new Woken(false, now)], Replace(s));
 
     // Answers.
 

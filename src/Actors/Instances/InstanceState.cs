@@ -139,6 +139,9 @@ public abstract record InstanceState
 
         /// <summary>The order to stop, once given.</summary>
         public StopOrder? Stop { get; init; }
+
+        /// <summary>The process has ended; the event after it says what follows, and nothing is left to stop.</summary>
+        public bool HasExited { get; init; }
     }
 
     /// <summary>The container is being started; its workflow has not registered.</summary>
@@ -188,6 +191,7 @@ public abstract record InstanceState
         (Suspended s, InstanceEvent.Woken { Early: true } e) => ResumedBy(s, e),
         (Suspended s, InstanceEvent.Woken e) => new Pending(s.Facts, e.At),
         (Live l, InstanceEvent.StopRequested e) => l with { Stop = new StopOrder(e.Reason, e.At, e.Grace) },
+        (Live l, InstanceEvent.AttemptExited) => l with { HasExited = true },
         (Suspended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
         (Ended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
         (Existing s, InstanceEvent.AttemptExited) => s,
@@ -304,7 +308,7 @@ public static class InstanceStateQueries
 {
     /// <summary>The attempt whose process is to end; null when the instance has no container.</summary>
     public static Attempt? Leaving(this InstanceState.Live live) =>
-        live.Facts.Image is null ? null : live.Facts.Attempt;
+        live.Facts.Image is null || live.HasExited ? null : live.Facts.Attempt;
 
     /// <summary>The word of the wire for a status.</summary>
     public static string Word(this InstanceStatus status) => status.ToString().ToLowerInvariant();

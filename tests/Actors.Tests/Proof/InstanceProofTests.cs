@@ -25,6 +25,11 @@ public sealed class InstanceProofTests
 
     [Theory]
     [InlineData("Register 0 Unknown; ExitWithOutput 3 Live; Pass 3 Live; Grant 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; ExitWithOutput 0 Live; Vanish 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; Suspend 0 Live; Resume 0 Live; Grant 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; Suspend 0 Live; Resume 0 Live; Stop 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; SendCustom 0 Live; Poll 0 Live; Exit 1 Live; "
+        + "Grant 0 Live; Register 0 Live; Save 1 Live; Poll 0 Live")]
     [InlineData("Register 0 Unknown; Suspend 0 Live; Register 0 Stale")]
     [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; SendCustom 0 Live; Poll 0 Live; Recover 0 Live; "
         + "Save 1 Live; Poll 0 Live")]

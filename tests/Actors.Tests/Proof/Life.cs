@@ -14,6 +14,7 @@ internal sealed class Life
 
     private readonly Machine _machine = new();
     private readonly Oracle _oracle = new();
+    private readonly Containers _containers = new();
 
     internal static void Live(Step[] steps)
     {
@@ -41,20 +42,30 @@ internal sealed class Life
         Something_is_waited_for();
     }
 
-    // A deadline that had passed before is looked at as well, as the actor's timer does.
+    // As the actor's timer: a tick at each deadline, and at once for one that had passed before.
     private void Pass(TimeSpan time)
     {
+        var until = _machine.Now + time;
         Do(new InstanceCommand.Tick(Id));
-        _machine.Wait(time);
+        while (_machine.Deadline is { } deadline && deadline <= until && deadline > _machine.Now)
+        {
+            _machine.After(deadline - _machine.Now);
+            Do(new InstanceCommand.Tick(Id));
+        }
+        _machine.After(until - _machine.Now);
         Do(new InstanceCommand.Tick(Id));
     }
 
     private InstanceReply? Do(InstanceCommand command)
     {
         var before = State;
+        _containers.Heard(command);
         var decision = _machine.Do(command);
+        _containers.Perform(decision.Effects);
         if (decision.Events.Any(e => e is InstanceEvent.AttemptLaunched))
             _oracle.Launched();
+        foreach (var exited in decision.Events.OfType<InstanceEvent.AttemptExited>())
+            _containers.Ends_once(exited.Attempt);
         if (decision.Events.OfType<InstanceEvent.Hibernated>().FirstOrDefault() is { } hibernated)
             _oracle.Slept(hibernated.CheckpointId, hibernated.WakeAt);
         if (decision.Events.Any(e => e is InstanceEvent.Woken { Early: true }))
@@ -96,7 +107,7 @@ internal sealed class Life
 
     private void Work(Step step)
     {
-        var from = From(step.Sender);
+        var from = From(step);
         var stale = from is { } attempt && State is InstanceState.Existing { Facts: var f } && attempt != f.Attempt;
         var (before, events) = (Picture.Of(State), _machine.Journal.Count);
         Work(step.Act, Keys[step.Number], step.Number, from);
@@ -151,7 +162,9 @@ internal sealed class Life
 
     private void Runner(Step step)
     {
-        var attempt = From(step.Sender == Sender.Stale ? Sender.Stale : Sender.Live) ?? new Attempt(1);
+        var attempt = From(step.Sender == Sender.Stale ? step : step with { Sender = Sender.Live }) ?? new Attempt(1);
+        var (before, events) = (Picture.Of(State), _machine.Journal.Count);
+        var awaited = step.Sender != Sender.Stale || attempt == Leaving;
         var output = new RunOutput((RunOutputStatus)step.Number, new byte[] { 49 }, "no", "a", TimeSpan.FromHours(1));
         Do(step.Act switch
         {
@@ -163,15 +176,28 @@ internal sealed class Life
         });
         foreach (var launch in _machine.Last.Effects.OfType<RunnerCommand.Launch>())
             Oracle.Holds(launch.Attempt == _machine.Attempt, "an attempt was launched that is not the live one");
+        if (!awaited)
+            An_older_attempt_changes_nothing(before, events);
     }
 
     private static InstanceCommand Exited(Attempt attempt, int code, RunOutput? output) =>
         new InstanceCommand.ProcessExited(
             Id, attempt, new ExitReport(code == 3 ? null : code, code == 3 ? 9 : null, false, "", output, 1, 1));
 
-    private Attempt? From(Sender sender) => (sender, State) switch
+    private Attempt? Leaving => State switch
+    {
+        InstanceState.Live s => s.Leaving(),
+        InstanceState.Suspended s => s.Leaving,
+        InstanceState.Ended s => s.Leaving,
+        _ => null,
+    };
+
+    // Of an attempt before, mostly; one that was never launched is as strange.
+    private Attempt? From(Step step) => (step.Sender, State) switch
     {
         (Sender.Unknown, _) => null,
+        (Sender.Stale, InstanceState.Existing { Facts.Attempt.Number: > 0 and var live }) when step.Number != 0 =>
+            new Attempt(live - 1),
         (Sender.Stale, InstanceState.Existing s) => new Attempt(s.Facts.Attempt.Number + 7),
         (_, InstanceState.Existing s) => s.Facts.Attempt,
         _ => null,
@@ -181,7 +207,7 @@ internal sealed class Life
     private void What_was_answered_is_durable()
     {
         var before = Picture.Of(State);
-        _machine.Recover();
+        _containers.Perform(_machine.Recover());
         Oracle.Holds(before == Picture.Of(State), $"the journal tells another story: {before} | {Picture.Of(State)}");
     }
 
@@ -200,12 +226,19 @@ internal sealed class Life
         for (var turn = 0; turn < 40; turn++)
         {
             if (State is InstanceState.Absent or InstanceState.Ended or InstanceState.Suspended { WakeAt: null })
+            {
+                Pass(TimeSpan.FromHours(2));
+                _containers.Nothing_runs_on();
                 return;
+            }
             Pass(TimeSpan.FromHours(2));
             if (State is InstanceState.Suspended { WakeAt: not null })
                 Do(new InstanceCommand.Wake(Id));
             else if (State is InstanceState.Pending)
+            {
+                _containers.A_slot_was_asked_for(_machine.Attempt.Next());
                 Do(new InstanceCommand.SlotGranted(Id, _machine.Attempt.Next()));
+            }
             else if (State is InstanceState.Live live && live.Leaving() is { } attempt)
                 Do(Exited(attempt, 1, null));
         }

@@ -21,15 +21,17 @@ internal enum Sender
 /// <summary>One step of a generated life. Its text can be pasted into a test: <c>Save 1 Live</c>.</summary>
 internal readonly record struct Step(Act Act, int Number, Sender Sender)
 {
+    private static readonly Act[] Ends = [Act.Stop, Act.Complete, Act.Fail, Act.ExitWithOutput, Act.Acknowledge];
+
     // What makes a life go on is drawn more often, or most lives would never run.
     private static readonly Gen<Act> Acts = Gen.Frequency(
         (3, Gen.Const(Act.Start)), (6, Gen.Const(Act.Grant)), (6, Gen.Const(Act.Register)),
         (4, OneOf(Act.Save, Act.Poll, Act.SendCustom, Act.Pass)),
-        (20, OneOf(Enum.GetValues<Act>())));
-
+        (6, OneOf(Enum.GetValues<Act>())),
+        (14, OneOf([.. Enum.GetValues<Act>().Except(Ends)])));
 
     internal static readonly Gen<Step[]> Lives = Gen.Select(
-            Acts, Gen.Int[0, 3], Gen.Frequency(
+            Acts, Gen.Frequency((1, Gen.Const(0)), (2, Gen.Int[0, 3])), Gen.Frequency(
                 (6, Gen.Const(Sender.Live)), (2, Gen.Const(Sender.Unknown)), (1, Gen.Const(Sender.Stale))),
             (act, number, sender) => new Step(act, number, sender))
         .Array[5, 60];
