@@ -9,6 +9,7 @@ internal sealed class Load(ActorSystem system, string prefix, int actors) : IDis
 {
     private readonly ConcurrentDictionary<string, long> _acknowledged = [];
     private volatile bool _stopping;
+    private volatile Exception? _failure;
     private int _stopped;
     private int _ended;
 
@@ -22,16 +23,28 @@ internal sealed class Load(ActorSystem system, string prefix, int actors) : IDis
 
     public void Start()
     {
+        PersistenceHosting.StartJournal(system);
         for (var i = 0; i < actors; i++)
             system.ActorOf(Props.Create(typeof(Writer), this, $"{prefix}-{i}"));
     }
 
-    /// <summary>Waits until each actor has been acknowledged this many more events.</summary>
+    /// <summary>Waits until each actor has been acknowledged this many more events; none may stop meanwhile.</summary>
     public async Task ProgressAsync(int each, TimeSpan limit)
     {
         var goals = Enumerable.Range(0, actors).ToDictionary(
             i => $"{prefix}-{i}", i => _acknowledged.GetValueOrDefault($"{prefix}-{i}") + each);
-        await WaitAsync(() => goals.All(g => _acknowledged.GetValueOrDefault(g.Key) >= g.Value), limit);
+        try
+        {
+            await WaitAsync(
+                () => _failure is not null || goals.All(g => _acknowledged.GetValueOrDefault(g.Key) >= g.Value), limit);
+        }
+        catch (OperationCanceledException)
+        {
+            var late = goals.Where(g => _acknowledged.GetValueOrDefault(g.Key) < g.Value).Select(g => g.Key);
+            Assert.Fail($"No progress in {limit} by: {string.Join(", ", late)}");
+        }
+        if (_failure is not null)
+            throw new InvalidOperationException($"A write failed: {_failure.Message}", _failure);
     }
 
     /// <summary>Ends the load: each actor finishes the event that it has under way.</summary>
@@ -64,6 +77,15 @@ internal sealed class Load(ActorSystem system, string prefix, int actors) : IDis
             if (!_finished && !load._stopping)
                 Interlocked.Increment(ref load._stopped);
         }
+
+        protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) =>
+            load._failure ??= cause;
+
+        protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr) =>
+            load._failure ??= cause;
+
+        protected override void OnRecoveryFailure(Exception reason, object? message = null) =>
+            load._failure ??= reason;
 
         protected override void OnRecover(object message)
         {
