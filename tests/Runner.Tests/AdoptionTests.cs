@@ -277,12 +277,18 @@ public sealed class AdoptionTests : RunnerTest
     private void AwaitRecord(string instance) =>
         AwaitAssert(() => Assert.NotNull(FilesOf(instance).ReadExit()), Patience, TimeSpan.FromMilliseconds(10));
 
-    private LaunchFiles FilesOf(string instance) => LaunchFiles.Of(Data, PathNames.OfContainer(instance));
+    private LaunchFiles FilesOf(string instance) => Launches.Of(PathNames.OfContainer(instance));
 
-    private string[] LaunchesLeft() => Directory.GetDirectories(LaunchFiles.Root(Data));
+    private LaunchStore Launches => new(Data);
 
-    private ProcessEntry ProgramOf(string instance) =>
-        ProcessTable.Find(int.Parse(File.ReadAllText(FilesOf(instance).PidFile)))!.Value;
+    private IReadOnlyList<LaunchFiles> LaunchesLeft() => Launches.All();
+
+    // The program may be up before crun has written down its process id.
+    private ProcessEntry ProgramOf(string instance)
+    {
+        AwaitAssert(() => Assert.True(FilesOf(instance).ContainerCameUp), Patience, TimeSpan.FromMilliseconds(10));
+        return ProcessTable.Find(int.Parse(File.ReadAllText(FilesOf(instance).PidFile)))!.Value;
+    }
 
     private static RunnerStatus StatusOf(IActorRef runner) =>
         runner.Ask<RunnerStatus>(GetRunnerStatus.Instance, Patience).GetAwaiter().GetResult();

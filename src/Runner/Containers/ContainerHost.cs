@@ -20,6 +20,7 @@ internal sealed class ContainerHost
         (Door, Inputs, Time, Log) = (door, inputs, time, log);
         Data = Path.GetFullPath(options.DataDirectory);
         Options = options;
+        Launches = new LaunchStore(Data);
         Cgroups = Cgroups.Detect(options.CgroupManager, log);
         Crun = new Crun(options, Path.Combine(Data, "crun"), Cgroups.Manager, time, log);
         Images = new ImageCache(
@@ -31,6 +32,8 @@ internal sealed class ContainerHost
     internal RunnerOptions Options { get; }
 
     internal string Data { get; }
+
+    internal LaunchStore Launches { get; }
 
     internal IInstanceDoor Door { get; }
 
@@ -59,11 +62,11 @@ internal sealed class ContainerHost
     {
         Directory.CreateDirectory(Data);
         Directory.CreateDirectory(Path.Combine(Data, "crun"), Modes.Private);
-        Directory.CreateDirectory(LaunchFiles.Root(Data), Modes.Private);
-        SupervisorProgram = Supervisor.Install(LaunchFiles.Root(Data));
+        Launches.Prepare();
+        SupervisorProgram = Supervisor.Install(Launches.Root);
         var found = new List<EarlierLaunch>();
         var lost = new List<LaunchFiles>();
-        foreach (var files in LaunchFiles.All(Data))
+        foreach (var files in Launches.All())
         {
             var note = files.ReadNote();
             var supervisor = note is null ? null : Supervisor.Find(files);
@@ -75,8 +78,7 @@ internal sealed class ContainerHost
         var running = found.Where(l => l.Supervisor is not null).ToList();
         await Crun.SweepAsync(
             [.. running.Select(l => l.Supervisor!.Id ?? 0)], running.Select(l => l.Note.Container).ToHashSet());
-        foreach (var files in lost)
-            files.Discard();
+        lost.ForEach(Launches.Discard);
         return found;
     }
 
@@ -84,12 +86,12 @@ internal sealed class ContainerHost
     internal async Task ClearAsync(string container)
     {
         await Crun.EnsureDeadAsync(container);
-        var files = LaunchFiles.Of(Data, container);
+        var files = Launches.Of(container);
         if (!Directory.Exists(files.Bundle))
             return;
         if (Supervisor.Find(files) is { } supervisor)
             await supervisor.Ended.WaitAsync(SupervisorEnd, Time);
-        files.Discard();
+        Launches.Discard(files);
     }
 
     /// <summary>Whether the task ended before the time was up or the token cancelled.</summary>
@@ -111,7 +113,7 @@ internal sealed class ContainerHost
     {
         try
         {
-            LaunchFiles.Of(Data, container).Discard();
+            Launches.Discard(Launches.Of(container));
         }
         catch (IOException e)
         {

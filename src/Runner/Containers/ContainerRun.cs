@@ -43,7 +43,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
     /// <summary>As <see cref="RequestStop"/>, and no later daemon is to learn of this attempt.</summary>
     internal void StopForGood(TimeSpan grace)
     {
-        LaunchFiles.Of(host.Data, note.Container).Disown();
+        host.Launches.Of(note.Container).Disown();
         RequestStop(grace);
     }
 
@@ -98,7 +98,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         };
         directory.WriteConfig(OciSpec.ToBytes(host.Options, settings));
         host.Cgroups.Create(note.Container);
-        var files = LaunchFiles.Create(host.Data, note);
+        var files = host.Launches.Create(note);
         _leave.Token.ThrowIfCancellationRequested();
         _terminate.Token.ThrowIfCancellationRequested();
         host.Log.Launching(note.Instance.Value, note.Attempt.Number, note.Container);
@@ -112,7 +112,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
     private async Task<ExitReport> ResumeAsync(Supervisor? supervisor)
     {
         var directory = new RunDirectory(host.Data, note.Tenant.Value, note.Instance.Value);
-        var files = LaunchFiles.Of(host.Data, note.Container);
+        var files = host.Launches.Of(note.Container);
         await using var end = new Ending(host, note, directory, _leave.Token) { Supervisor = supervisor };
         host.Log.Adopted(note.Instance.Value, note.Attempt.Number, note.Container, supervisor is not null);
         if (supervisor is null)

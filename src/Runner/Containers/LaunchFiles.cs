@@ -1,31 +1,8 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
-using Runtara.Actors.Instances;
-using Runtara.Runner.Files;
 using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Containers;
-
-/// <summary>Whose container this is; on disk in <c>launch.json</c>, for the next daemon.</summary>
-internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt Attempt)
-{
-    internal string Container { get; } = PathNames.OfContainer(Instance.Value);
-
-    internal byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>
-    {
-        ["instance"] = Instance.Value,
-        ["tenant"] = Tenant.Value,
-        ["attempt"] = Attempt.Number.ToString(System.Globalization.CultureInfo.InvariantCulture),
-    });
-
-    internal static LaunchNote Parse(byte[] bytes)
-    {
-        var fields = JsonSerializer.Deserialize<Dictionary<string, string>>(bytes)!;
-        return new LaunchNote(
-            new InstanceId(fields["instance"]), new TenantId(fields["tenant"]),
-            new Attempt(int.Parse(fields["attempt"], System.Globalization.CultureInfo.InvariantCulture)));
-    }
-}
 
 /// <summary>
 /// What must be known of a launch, kept where the workflow cannot write: whose it is, what crun logged, the pid file,
@@ -34,42 +11,41 @@ internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt 
 /// </summary>
 internal sealed class LaunchFiles
 {
-    private LaunchFiles(string directory) => Bundle = directory;
+    private const string NoteName = "launch.json";
+    private const string ExitName = "exit";
+    private const string PidName = "pid";
+    private const string SupervisorName = "supervisor";
+    private const string LogName = "crun.log";
+    private const string LockName = "lock";
+
+    // Where the supervisor writes the record before it renames it.
+    private const string PartialExitName = "exit.tmp";
+
+    // The note first: without it the rest means nothing.
+    private static readonly string[] Emptied = [NoteName, SupervisorName, PidName, LogName, PartialExitName];
+
+    internal LaunchFiles(string directory) => Bundle = directory;
 
     internal string Bundle { get; }
 
-    internal string Log => Path.Combine(Bundle, "crun.log");
+    internal string Log => Path.Combine(Bundle, LogName);
 
-    internal string PidFile => Path.Combine(Bundle, "pid");
+    internal string PidFile => Path.Combine(Bundle, PidName);
 
-    internal bool ContainerCameUp => File.Exists(PidFile);
+    internal bool ContainerCameUp => new FileInfo(PidFile) is { Exists: true, Length: > 0 };
 
-    private string Note => Path.Combine(Bundle, "launch.json");
+    private string Note => Path.Combine(Bundle, NoteName);
 
-    internal static string Root(string data) => Path.Combine(data, "launches");
-
-    internal static LaunchFiles Of(string data, string container) => new(Path.Combine(Root(data), container));
-
-    /// <summary>All that are on disk.</summary>
-    internal static IReadOnlyList<LaunchFiles> All(string data) =>
-        [.. Directory.GetDirectories(Root(data)).Select(d => new LaunchFiles(d))];
-
-    /// <summary>The files of a new launch; those of an earlier one are gone.</summary>
-    internal static LaunchFiles Create(string data, LaunchNote note)
-    {
-        var files = Of(data, note.Container);
-        files.Discard();
-        Directory.CreateDirectory(files.Bundle, Modes.Private);
-        File.WriteAllBytes(files.Note, note.ToBytes());
-        return files;
-    }
+    /// <summary>Says whose launch it is. Written last: with it the launch exists.</summary>
+    internal void WriteNote(LaunchNote note) => File.WriteAllBytes(Note, note.ToBytes());
 
     /// <summary>Whose launch it is; null when that cannot be told, or must not be.</summary>
     internal LaunchNote? ReadNote()
     {
         try
         {
-            return LaunchNote.Parse(File.ReadAllBytes(Note));
+            var note = LaunchNote.Parse(File.ReadAllBytes(Note));
+            return note.Container == Path.GetFileName(Bundle) ? note : null;
         }
         catch (Exception e) when (e is IOException or JsonException or KeyNotFoundException or FormatException)
         {
@@ -89,7 +65,7 @@ internal sealed class LaunchFiles
     {
         try
         {
-            return ExitRecord.Parse(File.ReadAllBytes(Path.Combine(Bundle, "exit")));
+            return ExitRecord.Parse(File.ReadAllBytes(Path.Combine(Bundle, ExitName)));
         }
         catch (Exception e) when (e is IOException or FormatException)
         {
@@ -102,7 +78,7 @@ internal sealed class LaunchFiles
     {
         try
         {
-            return int.TryParse(File.ReadAllText(Path.Combine(Bundle, "supervisor")), out var id) ? id : null;
+            return int.TryParse(File.ReadAllText(Path.Combine(Bundle, SupervisorName)), out var id) ? id : null;
         }
         catch (IOException)
         {
@@ -114,7 +90,7 @@ internal sealed class LaunchFiles
     internal SafeFileHandle OpenLock()
     {
         var flags = Libc.OpenReadWrite | Libc.OpenCreate | Libc.OpenCloseOnExec;
-        var descriptor = Libc.Open(Path.Combine(Bundle, "lock"), flags, 0x180);
+        var descriptor = Libc.Open(Path.Combine(Bundle, LockName), flags, 0x180);
         return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true)
             : throw new IOException($"cannot open the lock of {Bundle}");
     }
@@ -138,10 +114,19 @@ internal sealed class LaunchFiles
         stderr.StartsWith("{\"msg\":\"exec container process", StringComparison.Ordinal) && !stderr.Contains('\n')
             ? ErrorOf(stderr) : null;
 
-    internal void Discard()
+    /// <summary>
+    /// Makes everything as in a new directory, but keeps the files; false, with the note gone, when there is something
+    /// that no launch leaves.
+    /// </summary>
+    internal bool TryEmpty()
     {
-        if (Directory.Exists(Bundle))
-            Directory.Delete(Bundle, recursive: true);
+        foreach (var path in Emptied.Select(name => Path.Combine(Bundle, name)).Where(File.Exists))
+            File.OpenHandle(path, FileMode.Truncate, FileAccess.Write, FileShare.ReadWrite).Dispose();
+        var exit = Path.Combine(Bundle, ExitName);
+        if (File.Exists(exit))
+            File.Move(exit, Path.Combine(Bundle, PartialExitName), overwrite: true);
+        return Directory.GetFileSystemEntries(Bundle).Select(Path.GetFileName)
+            .All(name => name == LockName || Emptied.Contains(name));
     }
 
     private static string? ErrorOf(string line)
