@@ -18,7 +18,6 @@ internal sealed class AgentRequests(AgentImages images, ICapabilityRunner runner
 {
     private const string HarnessName = "test-harness";
     private const uint TimeoutMsDefault = 30_000;
-    private const int FrameReserve = 1024;
     private static readonly ByteString Null = ByteString.CopyFromUtf8("null");
 
     private readonly AgentIndex _index = new(images);
@@ -28,7 +27,7 @@ internal sealed class AgentRequests(AgentImages images, ICapabilityRunner runner
     {
         var agents = await _index.ListAsync(r.HasTenantId ? new TenantId(r.TenantId) : null, cancellation);
         var bytes = agents.Sum(a => a.Agent.Json.Length + 1L) + 1;
-        if (bytes > options.Frames.PayloadBytesMax - FrameReserve)
+        if (bytes > options.Frames.PayloadBytesMax - EnvironmentRequests.FrameReserve)
         {
             return EnvironmentRequests.Error(
                 ErrorCodes.ListAgents,

@@ -28,6 +28,9 @@ public sealed class EnvironmentRequests(
 
     private static readonly TimeSpan CountWithin = TimeSpan.FromSeconds(5);
 
+    /// <summary>Room in a frame for what surrounds large fields, in bytes.</summary>
+    internal const int FrameReserve = 1024;
+
     private static readonly ReadOnlyMemory<byte> EmptyInput = "{}"u8.ToArray();
 
     private readonly ImageRequests _images = new(images, options, time);
@@ -193,7 +196,22 @@ public sealed class EnvironmentRequests(
             && await gate.AskAsync(new InstanceCommand.GetPresence(row.Id), cancellation)
                 is InstanceReply.LastHeard { HeartbeatAt: { } heartbeatAt })
             status.HeartbeatAtMs = heartbeatAt.ToUnixTimeMilliseconds();
-        return new() { GetInstanceStatus = status };
+        return new() { GetInstanceStatus = Fitting(status) };
+    }
+
+    // What does not fit into a frame is left out: the input first, which whoever started the instance has.
+    private Wire.GetInstanceStatusResponse Fitting(Wire.GetInstanceStatusResponse status)
+    {
+        var bytesMax = options.Frames.PayloadBytesMax - FrameReserve;
+        if (status.CalculateSize() > bytesMax)
+            status.ClearInput();
+        if (status.CalculateSize() > bytesMax)
+        {
+            status.Error = $"The output has {status.Output.Length} bytes, more than a frame may have "
+                + "(edge.frame-bytes-max)";
+            status.ClearOutput();
+        }
+        return status;
     }
 
     private static Wire.GetInstanceStatusResponse ToWire(InstanceRow row)

@@ -2,7 +2,9 @@ using Google.Protobuf;
 using Runtara.Actors.Runners;
 using Runtara.Edge.Environments;
 using Runtara.Edge.Tests.Harness;
+using Runtara.Protocol;
 using Runtara.Protocol.Environments;
+using InstanceEventType = Runtara.Protocol.Instances.InstanceEventType;
 
 namespace Runtara.Edge.Tests.Environments;
 
@@ -92,6 +94,33 @@ public abstract class InstanceContract(EdgeHost edge)
         request.Env.Add(name, value);
         Assert.StartsWith(
             $"env has the variable '{name}'", (await StartAsync(request)).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_status_that_is_larger_than_a_frame_leaves_out_the_input_and_then_the_output()
+    {
+        var request = Request();
+        request.Input = ByteString.CopyFromUtf8($"\"{new string('i', 1990)}\"");
+        Assert.True((await StartAsync(request)).Success);
+        await edge.LaunchedAsync(request.InstanceId, 1);
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, "socket", request.InstanceId, 1);
+        Assert.True((await workflow.RegisterAsync()).Success);
+        var output = new string('o', 3000);
+        Assert.True((await workflow.ReportAsync(InstanceEventType.EventCompleted, output)).InstanceEvent.Success);
+        foreach (var (frame, seenInput, seenOutput, error) in ((int, int, int, string)[])[
+            (6500, 1992, 3000, ""), (4500, 0, 3000, ""),
+            (3500, 0, 0, "The output has 3000 bytes, more than a frame may have (edge.frame-bytes-max)")])
+        {
+            await using var server = await edge.NewEnvironmentServerAsync(
+                edge.Options with { Frames = new FrameLimits { PayloadBytesMax = frame } });
+            server.Start();
+            await using var client = new QuicClient<RpcRequest, RpcResponse>(
+                server.Listener.LocalEndPoint, RpcResponse.Parser);
+            var status = (await client.CallAsync(
+                new RpcRequest { GetInstanceStatus = new() { InstanceId = request.InstanceId } }))!.GetInstanceStatus;
+            Assert.Equal(InstanceStatus.StatusCompleted, status.Status);
+            Assert.Equal((seenInput, seenOutput, error), (status.Input.Length, status.Output.Length, status.Error));
+        }
     }
 
     [Fact]
