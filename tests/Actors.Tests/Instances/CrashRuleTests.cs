@@ -1,0 +1,59 @@
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+using static Runtara.Actors.Tests.Instances.Machine;
+
+namespace Runtara.Actors.Tests.Instances;
+
+/// <summary>Semantics, rows "Crash" and "Timeout", beyond <see cref="InstanceDeciderTests"/>.</summary>
+public sealed class CrashRuleTests
+{
+    [Fact]
+    public void The_backoff_ends_at_a_minute()
+    {
+        var machine = new Machine(new InstanceSettings { MaxAttempts = 100 });
+        for (var i = 0; i < 40; i++)
+        {
+            machine.Running().Exit(code: 1);
+            var pause = Assert.IsType<InstanceState.Pending>(machine.State).NotBefore - machine.Now;
+            Assert.InRange(pause, TimeSpan.FromSeconds(i < 6 ? 0.8 : 48), TimeSpan.FromSeconds(72));
+        }
+    }
+
+    [Fact]
+    public void A_want_of_memory_is_named()
+    {
+        var machine = new Machine();
+        for (var i = 0; i < 3; i++)
+        {
+            machine.Running().Do(new InstanceCommand.ProcessExited(
+                Id, machine.Attempt, new ExitReport(null, 9, true, "", null, null, null)));
+        }
+        Assert.StartsWith("out of memory", Assert.IsType<InstanceState.Ended>(machine.State).Result);
+    }
+
+    [Fact]
+    public void Suspended_time_does_not_count_towards_the_timeout()
+    {
+        var machine = new Machine().Started(timeoutSeconds: 5).Running();
+        machine.Sleep("nap", 3600);
+        machine.Wait(TimeSpan.FromSeconds(2));
+        machine.Exit(signal: 9);
+        machine.After(TimeSpan.FromHours(1)).Do(new InstanceCommand.Wake(Id));
+        machine.Running();
+        machine.Wait(TimeSpan.FromSeconds(4.9));
+        Assert.DoesNotContain(machine.Journal, e => e is InstanceEvent.StopRequested);
+        machine.Wait(TimeSpan.FromSeconds(0.1));
+        Assert.Equal(StopReason.Timeout, Assert.IsType<InstanceEvent.StopRequested>(machine.Journal[^1]).Reason);
+    }
+
+    [Fact]
+    public void A_pause_sent_before_the_launch_is_there_when_it_runs()
+    {
+        var machine = new Machine().Started();
+        var sent = machine.Ask(new InstanceCommand.SendSignal(Id, SignalKind.Pause, "why"u8.ToArray()));
+        Assert.IsType<InstanceReply.Accepted>(sent);
+        machine.Running();
+        var polled = machine.Ask(new InstanceCommand.PollSignals(Id, null, machine.Attempt));
+        Assert.Equal(SignalKind.Pause, Assert.IsType<InstanceReply.Signals>(polled).Signal!.Kind);
+    }
+}
