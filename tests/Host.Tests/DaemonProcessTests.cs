@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 
 namespace Runtara.Host.Tests;
 
@@ -57,6 +59,24 @@ public sealed class DaemonProcessTests : IDisposable
                 first.Kill();
             await log;
         }
+    }
+
+    [Theory]
+    [InlineData("environment")]
+    [InlineData("instance")]
+    public async Task A_port_in_use_ends_the_start_before_it_says_that_it_is_ready(string door)
+    {
+        using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var doors = new Dictionary<string, string> { ["environment"] = "127.0.0.1:0", ["instance"] = "127.0.0.1:0" };
+        doors[door] = taken.LocalEndPoint!.ToString()!;
+        using var daemon = Start(
+            "--set", $"data-directory={_directory}", "--set", $"environment.listen={doors["environment"]}", "--set",
+            $"instance.listen={doors["instance"]}", "--set", "health.listen=127.0.0.1:0", "--set",
+            "runner.network-mode=none");
+        var (exitCode, output, error) = await EndAsync(daemon);
+        Assert.Equal((1, ""), (exitCode, output));
+        Assert.Contains(doors[door], error);
     }
 
     /// <param name="file">What the data directory holds when the signal comes: the lock is taken first, then the store

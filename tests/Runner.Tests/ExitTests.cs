@@ -50,6 +50,18 @@ public sealed class ExitTests : RunnerTest
         Assert.EndsWith("line 99999\nline 100000\n", report.StderrTail);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("x")]
+    public void A_character_that_the_cut_goes_through_is_left_out(string before)
+    {
+        Inputs.Inputs[new InstanceId("one")] = before + string.Concat(Enumerable.Repeat("€", 3000));
+
+        var tail = Run("show", ("FILE", "/data/input.json")).StderrTail;
+
+        Assert.Equal(new string('€', 4096 / 3), tail);
+    }
+
     [Fact]
     public void A_standard_error_beyond_the_limit_keeps_beginning_and_end()
     {

@@ -57,7 +57,7 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             case Wire.RpcRequest.RequestOneofCase.InstanceEvent:
                 return await EventAsync(request.InstanceEvent, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.GetInstanceStatus:
-                return await StatusAsync(request.GetInstanceStatus, cancellation);
+                return await StatusAsync(request.GetInstanceStatus, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.PollSignals:
                 return await PollAsync(request.PollSignals, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.InstanceEventBatch:
@@ -256,7 +256,7 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
     }
 
     private async ValueTask<Wire.RpcResponse> StatusAsync(
-        Wire.GetInstanceStatusRequest r, CancellationToken cancellation)
+        Wire.GetInstanceStatusRequest r, WorkflowOrigin origin, CancellationToken cancellation)
     {
         var status = new Wire.GetInstanceStatusResponse { InstanceId = r.InstanceId };
         if (await catalog.FindInstanceAsync(new(r.InstanceId), cancellation) is not { } row)
@@ -264,6 +264,7 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             status.Error = "Instance not found";
             return new() { GetInstanceStatus = status };
         }
+        await HearAsync(row, origin, cancellation);
         status.Status = (Wire.InstanceStatus)(int)row.Status;
         status.StartedAtMs = row.StartedAt?.ToUnixTimeMilliseconds() ?? 0;
         if (row.CheckpointId is not null)
@@ -275,6 +276,13 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         if (row.Error is not null)
             status.Error = row.Error;
         return new() { GetInstanceStatus = status };
+    }
+
+    // The rows know the status, and only the actor knows silence: a workflow that asks for its own status lives.
+    private async ValueTask HearAsync(InstanceRow row, WorkflowOrigin origin, CancellationToken cancellation)
+    {
+        if (row.Status == InstanceStatus.Running && origin.AttemptOf(row.Id) is { } attempt)
+            await gate.AskAsync(new InstanceCommand.PollSignals(row.Id, null, attempt), cancellation);
     }
 
     private async ValueTask<Wire.RpcResponse> PollAsync(

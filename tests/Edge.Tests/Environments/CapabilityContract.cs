@@ -190,6 +190,26 @@ public abstract class CapabilityContract(EdgeHost edge)
         }
     }
 
+    [Fact]
+    public async Task The_images_of_the_system_are_missing_to_every_other_tenant()
+    {
+        var image = await RegisterAsync("__system__", edge.NewName("of-the-system"), null);
+        foreach (var answer in (string[])[
+            (await CallAsync(new() { StartInstance = new() { ImageId = image, TenantId = _tenant } }))
+                .StartInstance.Error,
+            (await CallAsync(new() { DeleteImage = new() { ImageId = image, TenantId = _tenant } })).DeleteImage.Error])
+        {
+            Assert.Equal($"Image '{image}' not found", answer);
+        }
+        var got = await CallAsync(new() { GetImage = new() { ImageId = image, TenantId = _tenant } });
+        Assert.False(got.GetImage.Found);
+        var list = await CallAsync(new() { ListImages = new() { TenantId = _tenant } });
+        Assert.Equal(0u, list.ListImages.TotalCount);
+        await CallAsync(new() { DeleteImage = new() { ImageId = image, TenantId = "__system__" } });
+    }
+
+    private async Task<RpcResponse> CallAsync(RpcRequest request) => (await edge.Environment.CallAsync(request))!;
+
     private static string Text(CapabilityTest run) => Encoding.UTF8.GetString(run.Input.Span);
 
     [Fact]

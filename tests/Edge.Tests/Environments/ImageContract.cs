@@ -167,8 +167,39 @@ public abstract class ImageContract(EdgeHost edge)
         Assert.False(foreign.GetImage.Found);
         var deletion = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = id, TenantId = "thief" } });
         Assert.Equal((false, $"Image '{id}' not found"), (deletion.DeleteImage.Success, deletion.DeleteImage.Error));
+        var nothing = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = "no-such", TenantId = "thief" } });
+        Assert.Equal(nothing.ToString().Replace("no-such", id), deletion.ToString());
         Assert.Equal(1u, await CountAsync("owner"));
         Assert.Equal(0u, await CountAsync("thief"));
+        var own = await CallAsync(new RpcRequest { GetImage = new() { ImageId = id, TenantId = "owner" } });
+        Assert.True(own.GetImage.Found);
+        own = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = id, TenantId = "owner" } });
+        Assert.True(own.DeleteImage.Success);
+    }
+
+    [Fact]
+    public async Task A_name_is_registered_again_although_an_instance_uses_its_image()
+    {
+        var name = edge.NewName("renewed");
+        var old = await edge.RegisterImageAsync(EdgeHost.Tenant, name);
+        var user = edge.NewName("user");
+        await StartAsync(old, user);
+        var renewed = await edge.RegisterImageAsync(EdgeHost.Tenant, name);
+        Assert.NotEqual(old, renewed);
+        var status = await CallAsync(new RpcRequest { GetInstanceStatus = new() { InstanceId = user } });
+        Assert.Equal((old, name), (status.GetInstanceStatus.ImageId, status.GetInstanceStatus.ImageName));
+        await StartAsync(old, edge.NewName("user"));
+        await StartAsync(renewed, edge.NewName("user"));
+    }
+
+    private async Task StartAsync(string image, string instance)
+    {
+        var started = await CallAsync(new RpcRequest
+        {
+            StartInstance = new() { ImageId = image, TenantId = EdgeHost.Tenant, InstanceId = instance },
+        });
+        Assert.True(started.StartInstance.Success, started.StartInstance.Error);
+        await edge.LaunchedAsync(instance, 1);
     }
 
     [Fact]

@@ -121,6 +121,38 @@ public abstract class QueryContract(EdgeHost edge)
         Assert.Empty((await EventsAsync(new() { InstanceId = Unknown })).Events);
     }
 
+    [Fact]
+    public async Task Custom_events_keep_subtype_payload_and_time_and_need_no_reader_of_their_replies()
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");
+        await using var client = edge.InstanceClient();
+        const long Begin = 1_577_836_800_000;
+        foreach (var (subtype, at) in new[] { ("a", 5), ("b", 3), ("a", 4), ("b", 2), ("a", 1) })
+        {
+            var sent = workflow.Event(EventType.EventCustom, $$"""{"at": {{at}}, "ä":[1.50]}""", subtype);
+            sent.TimestampMs = Begin + at;
+            await using var stream = await client.OpenAsync();
+            await stream.Input.CompleteAsync();
+            Protocol.FrameWriter.Write(
+                stream.Output, Protocol.FrameType.Request, new Protocol.Instances.RpcRequest { InstanceEvent = sent });
+            await stream.Output.CompleteAsync();
+        }
+        var all = await Eventually.IsAsync(
+            () => EventsAsync(new() { InstanceId = workflow.Id, EventType = "custom" }), list => list.TotalCount == 5);
+        Assert.Equal([5, 4, 3, 2, 1], all.Events.Select(e => e.CreatedAtMs - Begin));
+        Assert.Equal("aabba", string.Concat(all.Events.Select(e => e.Subtype)));
+        Assert.All(all.Events, e => Assert.Equal(
+            $$"""{"at": {{e.CreatedAtMs - Begin}}, "ä":[1.50]}""", e.Payload.ToStringUtf8()));
+        foreach (var (subtype, count) in new[] { ("a", 3u), ("b", 2u) })
+        {
+            var some = await EventsAsync(new() { InstanceId = workflow.Id, Subtype = subtype });
+            Assert.Equal(count, some.TotalCount);
+        }
+        Assert.Equal(
+            2u, (await EventsAsync(new() { InstanceId = workflow.Id, CreatedBeforeMs = Begin + 3 })).TotalCount);
+        Assert.Equal(Protocol.Instances.InstanceStatus.StatusRunning, (await workflow.StatusAsync()).Status);
+    }
+
     [Theory]
     [InlineData("100%_\\ Done", "100%_\\ dONE", true)]
     [InlineData("100 done", "1%", false)]

@@ -137,6 +137,11 @@ public class EdgeHost : IAsyncLifetime
             NullLogger.Instance);
     }
 
+    /// <summary>Another server of the instance protocol; not started, and the caller's to dispose.</summary>
+    internal async Task<QuicServer> NewInstanceServerAsync(EdgeOptions options) => new InstanceQuicServer(
+        await ListenAsync(), new InstanceRequests(_gate, _store.Catalog, options, TimeProvider.System), options,
+        TimeProvider.System, NullLogger.Instance);
+
     private ValueTask<QuicListener> ListenAsync() => QuicListener.ListenAsync(
         new QuicServerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = _certificate });
 
@@ -178,6 +183,21 @@ public class EdgeHost : IAsyncLifetime
     /// <summary>The container of this attempt dies.</summary>
     internal void Kill(string instance, int attempt) =>
         _region.Tell(RecordingRunner.Killed(new InstanceId(instance), new Attempt(attempt)));
+
+    /// <summary>The requests of workflows, and what they ask instances.</summary>
+    internal (ConcurrentQueue<InstanceCommand> Asked, InstanceRequests Requests) NewRequests()
+    {
+        var asked = new ConcurrentQueue<InstanceCommand>();
+        var region = _host.Services.GetRequiredService<ActorSystem>().ActorOf(
+            Props.Create(typeof(RecordingRegion), _region, asked));
+        var requests = new InstanceRequests(
+            new InstanceGate(region, Options, TimeProvider.System), _store.Catalog, Options, TimeProvider.System);
+        return (asked, requests);
+    }
+
+    /// <summary>The launch of this attempt fails.</summary>
+    internal void FailLaunch(string instance, int attempt, string error) =>
+        _region.Tell(new InstanceCommand.LaunchFailed(new InstanceId(instance), new Attempt(attempt), error));
 
     public virtual async Task DisposeAsync()
     {

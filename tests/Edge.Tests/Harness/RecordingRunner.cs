@@ -31,3 +31,14 @@ internal sealed class RecordingRunner : UntypedActor
     public static InstanceCommand Killed(InstanceId instance, Attempt attempt) => new InstanceCommand.ProcessExited(
         instance, attempt, new ExitReport(null, 9, false, "", null, null, null));
 }
+
+/// <summary>Remembers what instances are asked, on its way to them.</summary>
+internal sealed class RecordingRegion(IActorRef region, ConcurrentQueue<InstanceCommand> asked) : UntypedActor
+{
+    protected override void OnReceive(object message)
+    {
+        if (message is InstanceCommand command)
+            asked.Enqueue(command);
+        region.Forward(message);
+    }
+}

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
 using Runtara.Edge.Tests.Harness;
 using Runtara.Protocol.Instances;
 
@@ -35,6 +37,62 @@ public abstract class CheckpointContract(EdgeHost edge)
                 answers.Where(a => a.Checkpoint.Found),
                 a => Assert.Equal($"saver {winner}", a.Checkpoint.State.ToStringUtf8()));
         }
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Keys_and_instances_do_not_share_their_checkpoints(string door)
+    {
+        await using var one = await WorkflowClient.RegisteredAsync(edge, door);
+        await using var two = await WorkflowClient.RegisteredAsync(edge, door);
+        string[] keys = ["a", "b", "c", "A", "a/b"];
+        foreach (var workflow in (WorkflowClient[])[one, two])
+        {
+            foreach (var key in keys)
+                Assert.False((await workflow.SaveAsync(key, $"{key} of {workflow.Id}")).Checkpoint.Found);
+            Assert.Equal(keys[^1], (await workflow.StatusAsync()).CheckpointId);
+        }
+        foreach (var workflow in (WorkflowClient[])[one, two])
+        {
+            foreach (var key in keys)
+            {
+                Assert.Equal(
+                    $"{key} of {workflow.Id}", (await workflow.LoadAsync(key)).GetCheckpoint.State.ToStringUtf8());
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_megabyte_of_any_bytes_comes_back_over_a_new_connection()
+    {
+        await using var server = await edge.NewInstanceServerAsync(edge.Options with { CheckpointBytesMax = 1 << 20 });
+        server.Start();
+        var id = edge.NewName();
+        var state = ByteString.CopyFrom(RandomNumberGenerator.GetBytes(1_000_000));
+        await using (var first = new QuicClient<RpcRequest, RpcResponse>(
+            server.Listener.LocalEndPoint, RpcResponse.Parser))
+        {
+            await first.CallAsync(new RpcRequest
+            {
+                RegisterInstance = new() { InstanceId = id, TenantId = EdgeHost.Tenant },
+            });
+            var saved = await first.CallAsync(new RpcRequest
+            {
+                Checkpoint = new() { InstanceId = id, CheckpointId = "k", State = state },
+            });
+            Assert.Equal((false, true), (saved!.Checkpoint.Found, saved.Checkpoint.State.IsEmpty));
+        }
+        await using var second = new QuicClient<RpcRequest, RpcResponse>(
+            server.Listener.LocalEndPoint, RpcResponse.Parser);
+        var again = await second.CallAsync(new RpcRequest
+        {
+            Checkpoint = new() { InstanceId = id, CheckpointId = "k", State = ByteString.CopyFromUtf8("other") },
+        });
+        Assert.Equal((true, state), (again!.Checkpoint.Found, again.Checkpoint.State));
+        var got = await second.CallAsync(new RpcRequest
+        {
+            GetCheckpoint = new() { InstanceId = id, CheckpointId = "k" },
+        });
+        Assert.Equal((true, state), (got!.GetCheckpoint.Found, got.GetCheckpoint.State));
     }
 
     [Theory, MemberData(nameof(Doors))]

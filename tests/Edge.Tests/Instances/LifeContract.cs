@@ -20,6 +20,17 @@ public abstract class LifeContract(EdgeHost edge)
         Assert.False(status.HasError);
     }
 
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Of_many_first_registrations_at_once_each_succeeds(string door)
+    {
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, door, edge.NewName());
+        var answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => workflow.RegisterAsync()));
+        Assert.All(answers, answer => Assert.Equal((true, ""), (answer.Success, answer.Error)));
+        var list = await edge.Environment.CallAsync(
+            new Protocol.Environments.RpcRequest { ListEvents = new() { InstanceId = workflow.Id } });
+        Assert.Equal("started", Assert.Single(list!.ListEvents.Events).EventType);
+    }
+
     [Fact]
     public async Task An_id_is_required_and_has_a_rule()
     {
@@ -63,6 +74,7 @@ public abstract class LifeContract(EdgeHost edge)
     {
         await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
         Assert.True((await workflow.ReportAsync(InstanceEventType.EventCompleted, "42")).InstanceEvent.Success);
+        var first = await workflow.StatusAsync();
         Assert.True((await workflow.ReportAsync(InstanceEventType.EventCompleted, "42")).InstanceEvent.Success);
         foreach (var contradiction in (RpcResponse[])[
             await workflow.ReportAsync(InstanceEventType.EventCompleted, "43"),
@@ -73,9 +85,13 @@ public abstract class LifeContract(EdgeHost edge)
             Assert.Equal($"Instance '{workflow.Id}' is already completed", contradiction.InstanceEvent.Error);
         }
         var status = await workflow.StatusAsync();
+        Assert.Equal(first, status);
         Assert.Equal(InstanceStatus.StatusCompleted, status.Status);
         Assert.Equal("42", status.Output.ToStringUtf8());
         Assert.True(status.HasFinishedAtMs);
+        var events = await edge.Environment.CallAsync(
+            new Protocol.Environments.RpcRequest { ListEvents = new() { InstanceId = workflow.Id } });
+        Assert.Equal(["completed", "started"], events!.ListEvents.Events.Select(e => e.EventType));
     }
 
     [Theory, MemberData(nameof(Doors))]

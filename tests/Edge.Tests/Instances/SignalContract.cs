@@ -108,18 +108,54 @@ public abstract class SignalContract(EdgeHost edge)
         Assert.True(status.HasFinishedAtMs);
     }
 
-    [Fact]
-    public async Task What_has_ended_refuses_signals_stops_and_resumes()
+    [Theory]
+    [InlineData("completed")]
+    [InlineData("failed")]
+    [InlineData("cancelled")]
+    public async Task What_has_ended_refuses_signals_stops_and_resumes(string status)
     {
         await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");
-        await workflow.ReportAsync(InstanceEventType.EventCompleted, "42");
-        const string text = "Cannot send signal to instance in 'completed' state (terminal state)";
-        Assert.Equal(text, await SendAsync(workflow.Id, 0));
+        if (status == "cancelled")
+        {
+            await SendAsync(workflow.Id, 0);
+            await workflow.AcknowledgeAsync(SignalType.SignalCancel);
+        }
+        else
+        {
+            await workflow.ReportAsync(
+                status == "failed" ? InstanceEventType.EventFailed : InstanceEventType.EventCompleted, "42");
+        }
+        var before = await StatusAsync(workflow.Id);
+        var text = $"Cannot send signal to instance in '{status}' state (terminal state)";
+        // A cancel of what was cancelled is done: it may be the same one, sent again for its lost reply.
+        foreach (var kind in (int[])[0, 1, 2])
+            Assert.Equal(status == "cancelled" && kind == 0 ? "" : text, await SendAsync(workflow.Id, kind));
         Assert.Equal(text, await SendCustomAsync(workflow.Id, "k"));
-        Assert.Equal($"Instance '{workflow.Id}' is already completed", await StopAsync(workflow.Id));
         Assert.Equal(
-            "Cannot resume instance in 'completed' state (must be suspended)", await ResumeAsync(workflow.Id));
-        Assert.Equal(Wire.InstanceStatus.StatusCompleted, await StatusOfAsync(workflow.Id));
+            status == "cancelled" ? "" : $"Instance '{workflow.Id}' is already {status}", await StopAsync(workflow.Id));
+        Assert.Equal(
+            $"Cannot resume instance in '{status}' state (must be suspended)", await ResumeAsync(workflow.Id));
+        Assert.Equal(before, await StatusAsync(workflow.Id));
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task A_pause_and_a_resume_come_one_after_the_other_and_checkpoints_outlast_a_cancel(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        await workflow.SaveAsync("before", "one");
+        foreach (var kind in (SignalType[])[SignalType.SignalPause, SignalType.SignalResume, SignalType.SignalCancel])
+        {
+            Assert.Equal("", await SendAsync(workflow.Id, (int)kind));
+            var signal = (await workflow.PollAsync()).Signal;
+            Assert.Equal((kind, true), (signal.SignalType, signal.Payload.IsEmpty));
+            if (kind == SignalType.SignalCancel)
+                await workflow.SaveAsync("meanwhile", "two");
+            await workflow.AcknowledgeAsync(kind);
+            Assert.Null((await workflow.PollAsync()).Signal);
+        }
+        Assert.Equal(Wire.InstanceStatus.StatusCancelled, await StatusOfAsync(workflow.Id));
+        Assert.Equal("one", (await workflow.LoadAsync("before")).GetCheckpoint.State.ToStringUtf8());
+        Assert.Equal("two", (await workflow.LoadAsync("meanwhile")).GetCheckpoint.State.ToStringUtf8());
     }
 
     [Fact]

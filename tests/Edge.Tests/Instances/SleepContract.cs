@@ -15,6 +15,11 @@ public abstract class SleepContract(EdgeHost edge)
         var clock = Stopwatch.StartNew();
         Assert.NotNull((await workflow.SleepAsync("nap", 300)).Sleep);
         Assert.InRange(clock.ElapsedMilliseconds, 290, 10_000);
+        var sleeping = workflow.SleepAsync("another nap", 300);
+        await workflow.SaveAsync("k", "x");
+        Assert.Equal(InstanceStatus.StatusRunning, (await workflow.StatusAsync()).Status);
+        Assert.NotNull((await sleeping).Sleep);
+        Assert.Equal(InstanceStatus.StatusRunning, (await workflow.StatusAsync()).Status);
     }
 
     [Theory, MemberData(nameof(Doors))]

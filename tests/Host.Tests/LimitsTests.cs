@@ -1,0 +1,36 @@
+using Runtara.Daemon.Configuration;
+
+namespace Runtara.Host.Tests;
+
+/// <summary>The limits of the semantics, as they are when nothing is said.</summary>
+public sealed class LimitsTests
+{
+    private readonly DaemonOptions _options =
+        DaemonConfiguration.Load(null, [], new Dictionary<string, string>()).Options;
+
+    [Fact]
+    public void The_sizes_are_those_of_the_semantics()
+    {
+        var edge = _options.Edge;
+        Assert.Equal(64 << 20, edge.Frames.PayloadBytesMax);
+        Assert.Equal(TimeSpan.FromSeconds(30), edge.Frames.StallTimeout);
+        Assert.Equal(
+            (16 << 20, 4 << 20, 16 << 20, 64 << 20),
+            (edge.CheckpointBytesMax, edge.EventBytesMax, edge.InputBytesMax, edge.OutputBytesMax));
+        Assert.Equal(64L << 20, _options.Runner.OutputBytesMax);
+        Assert.Equal(2L << 30, edge.ImageBytesMax);
+        Assert.Equal(1000, edge.PageMax);
+    }
+
+    [Fact]
+    public void The_numbers_are_those_of_the_semantics()
+    {
+        var instances = _options.Instances;
+        Assert.Equal((100_000, 10_000), (instances.CheckpointsMax, instances.CustomSignalsMax));
+        Assert.Equal(16 * Environment.ProcessorCount, _options.Runner.Capacity);
+        Assert.Equal(3, instances.MaxAttempts);
+        Assert.Equal((1, 60), (instances.BackoffMin.TotalSeconds, instances.BackoffMax.TotalSeconds));
+        Assert.Equal(120, instances.StaleAfter.TotalSeconds);
+        Assert.Equal((10, 2), (instances.HibernateAfter.TotalSeconds, instances.HibernateIdle.TotalSeconds));
+    }
+}
