@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Agents through the real daemon: an image that describes one, run on demand by crun.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class AgentTests
+public sealed class AgentTests(Databases databases)
 {
     private const string Tenant = "acme";
     private const string Metadata =
@@ -42,9 +42,12 @@ public sealed class AgentTests
         })).TestCapability;
 
     [Fact]
-    public async Task A_capability_is_tested_by_one_run_of_its_image_and_leaves_nothing()
+    public Task A_capability_is_tested_by_one_run_of_its_image_and_leaves_nothing() =>
+        databases.EachAsync(TestOnceAsync);
+
+    private async Task TestOnceAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(null, "runner.capacity=1", "runner.stop-grace=100ms");
+        await using var daemon = new DaemonProcess(databaseUrl, "runner.capacity=1", "runner.stop-grace=100ms");
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
 
@@ -74,9 +77,12 @@ public sealed class AgentTests
     }
 
     [Fact]
-    public async Task An_agent_is_there_again_after_a_restart_and_the_harness_serves_what_nobody_provides()
+    public Task An_agent_is_there_again_after_a_restart_and_the_harness_serves_what_nobody_provides() =>
+        databases.EachAsync(TestAfterRestartAsync);
+
+    private async Task TestAfterRestartAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         await RegisterAsync(daemon, "__system__", "test-harness", null);

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Containers outlive the daemon (D6): killed or stopped, the next one takes them up.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class ContainersOutliveTests(WorkflowImage workflow)
+public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -68,9 +68,12 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow)
     }
 
     [Fact]
-    public async Task A_daemon_that_stops_leaves_its_containers_to_the_next()
+    public Task A_daemon_that_stops_leaves_its_containers_to_the_next() =>
+        databases.EachAsync(OutliveStopAsync);
+
+    private async Task OutliveStopAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync("runner.stop-containers-on-exit=false");
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         var working = await StartAsync(daemon, image, "working", _ => """{"steps":40,"stepMilliseconds":100}""");
@@ -88,9 +91,12 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow)
     }
 
     [Fact]
-    public async Task A_timeout_holds_over_a_restart_of_the_daemon()
+    public Task A_timeout_holds_over_a_restart_of_the_daemon() =>
+        databases.EachAsync(OutliveTimeoutAsync);
+
+    private async Task OutliveTimeoutAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.CallAsync(new RpcRequest

@@ -14,15 +14,18 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Whoever speaks the protocol is served, and a daemon that is asked to end does so in good order.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class InteropTests(WorkflowImage workflow)
+public sealed class InteropTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1), GoneWithin = TimeSpan.FromSeconds(30);
 
     [Fact]
-    public async Task Clients_with_the_protocol_s_ALPN_or_with_none_are_served_and_others_are_refused()
+    public Task Clients_with_the_protocol_s_ALPN_or_with_none_are_served_and_others_are_refused() =>
+        databases.EachAsync(ServeByAlpnAsync);
+
+    private async Task ServeByAlpnAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         foreach (var alpn in (string[][])[[], ["runtara"], ["other", "runtara"]])
         {

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>The main job, on real parts: daemon process, crun, QUIC, SQLite and PostgreSQL, SIGKILL.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
+public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -14,10 +14,10 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     private async Task<string> RegisterAsync(DaemonProcess daemon) =>
         await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
 
-    [Fact]
-    public async Task A_workflow_runs_its_steps_and_completes()
+    [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
+    public async Task A_workflow_runs_its_steps_and_completes(string database)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         var started = await daemon.Client.StartAsync(Tenant, image, "one", """{"steps":3,"stepMilliseconds":10}""");
@@ -32,10 +32,10 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
         Assert.Equal(1u, list.ListInstances.TotalCount);
     }
 
-    [Fact]
-    public async Task The_same_start_twice_starts_once()
+    [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
+    public async Task The_same_start_twice_starts_once(string database)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         for (var i = 0; i < 2; i++)
@@ -47,9 +47,12 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     }
 
     [Fact]
-    public async Task Two_crashes_and_then_a_success_show_a_retry_count_of_three()
+    public Task Two_crashes_and_then_a_success_show_a_retry_count_of_three() =>
+        databases.EachAsync(CrashTwiceAsync);
+
+    private async Task CrashTwiceAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "bumpy", """{"mode":"crash","crashes":2,"steps":1}""");
@@ -58,9 +61,12 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     }
 
     [Fact]
-    public async Task A_workflow_that_always_crashes_fails_after_three_attempts_and_says_why()
+    public Task A_workflow_that_always_crashes_fails_after_three_attempts_and_says_why() =>
+        databases.EachAsync(AlwaysCrashAsync);
+
+    private async Task AlwaysCrashAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "doomed", """{"mode":"crash","crashes":99}""");
@@ -72,9 +78,12 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     }
 
     [Fact]
-    public async Task A_workflow_that_runs_longer_than_its_timeout_fails()
+    public Task A_workflow_that_runs_longer_than_its_timeout_fails() =>
+        databases.EachAsync(RunTooLongAsync);
+
+    private async Task RunTooLongAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         var started = await daemon.Client.CallAsync(new RpcRequest
@@ -96,9 +105,12 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_sleeper_has_no_process_and_no_actor_and_wakes_on_time(bool restart)
+    public Task A_sleeper_has_no_process_and_no_actor_and_wakes_on_time(bool restart) =>
+        databases.EachAsync(url => SleepAsync(url, restart));
+
+    private async Task SleepAsync(string? databaseUrl, bool restart)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "sleeper", """{"mode":"sleep","seconds":15,"steps":1}""");
@@ -162,10 +174,10 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow)
         }
     }
 
-    [Fact]
-    public async Task The_daemon_is_live_and_ready_and_ends_with_success_on_SIGTERM()
+    [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
+    public async Task The_daemon_is_live_and_ready_and_ends_with_success_on_SIGTERM(string database)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
         await daemon.StartAsync();
         Assert.Equal(System.Net.HttpStatusCode.OK, await daemon.ProbeAsync("livez"));
         Assert.Equal(System.Net.HttpStatusCode.OK, await daemon.ProbeAsync("readyz"));

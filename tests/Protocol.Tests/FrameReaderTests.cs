@@ -109,6 +109,19 @@ public sealed class FrameReaderTests
         Assert.Equal(expected == FrameOutcome.Complete, read.Detail is null);
     }
 
+    [Theory]
+    [InlineData(0, FrameOutcome.Complete)]
+    [InlineData(1, FrameOutcome.TooLarge)]
+    public async Task A_frame_of_exactly_the_maximum_is_read_and_a_larger_one_is_not(int less, FrameOutcome outcome)
+    {
+        await SendAsync(Frame(Request));
+        var limits = new FrameLimits { PayloadBytesMax = Request.CalculateSize() - less };
+
+        var read = await FrameReader.ReadAsync(_pipe.Reader, RpcRequest.Parser, limits, _time, default);
+
+        Assert.Equal(outcome, read.Outcome);
+    }
+
     [Fact]
     public async Task A_broken_transport_truncates_the_frame()
     {

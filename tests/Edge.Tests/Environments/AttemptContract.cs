@@ -38,6 +38,13 @@ public abstract class AttemptContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task Without_variables_an_attempt_is_given_none()
+    {
+        var id = await edge.LaunchAsync();
+        Assert.Empty(Assert.Single(edge.CommandsOf(id).OfType<RunnerCommand.Launch>()).Environment);
+    }
+
+    [Fact]
     public async Task A_launch_failure_shows_in_the_status_and_not_in_the_reply()
     {
         var id = await edge.LaunchAsync();

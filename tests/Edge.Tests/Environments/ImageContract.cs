@@ -167,7 +167,8 @@ public abstract class ImageContract(EdgeHost edge)
         Assert.False(foreign.GetImage.Found);
         var deletion = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = id, TenantId = "thief" } });
         Assert.Equal((false, $"Image '{id}' not found"), (deletion.DeleteImage.Success, deletion.DeleteImage.Error));
-        var nothing = await CallAsync(new RpcRequest { DeleteImage = new() { ImageId = "no-such", TenantId = "thief" } });
+        var nothing = await CallAsync(
+            new RpcRequest { DeleteImage = new() { ImageId = "no-such", TenantId = "thief" } });
         Assert.Equal(nothing.ToString().Replace("no-such", id), deletion.ToString());
         Assert.Equal(1u, await CountAsync("owner"));
         Assert.Equal(0u, await CountAsync("thief"));

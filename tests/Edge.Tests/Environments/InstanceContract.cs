@@ -37,6 +37,19 @@ public abstract class InstanceContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task The_uptime_grows()
+    {
+        var first = (await CallAsync(new RpcRequest { HealthCheck = new() })).HealthCheck.UptimeMs;
+        await Eventually.IsAsync(
+            async () => (await CallAsync(new RpcRequest { HealthCheck = new() })).HealthCheck.UptimeMs,
+            uptime =>
+            {
+                Assert.True(uptime >= first);
+                return uptime > first;
+            });
+    }
+
+    [Fact]
     public async Task A_request_without_content_is_an_empty_request()
     {
         var error = (await CallAsync(new RpcRequest())).Error;

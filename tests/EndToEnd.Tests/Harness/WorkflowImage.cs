@@ -29,7 +29,7 @@ public sealed class WorkflowImage : IAsyncLifetime
 
 /// <summary>Everything that runs a daemon shares one published workflow, and runs one at a time.</summary>
 [CollectionDefinition(Name)]
-public sealed class DaemonCollection : ICollectionFixture<WorkflowImage>
+public sealed class DaemonCollection : ICollectionFixture<WorkflowImage>, ICollectionFixture<Databases>
 {
     /// <summary>The collection's name.</summary>
     public const string Name = "daemon";

@@ -20,6 +20,21 @@ public sealed class OutputFileTests
     }
 
     [Theory]
+    [InlineData("completed", RunOutputStatus.Completed)]
+    [InlineData("failed", RunOutputStatus.Failed)]
+    [InlineData("suspended", RunOutputStatus.Suspended)]
+    [InlineData("sleeping", RunOutputStatus.Sleeping)]
+    [InlineData("cancelled", RunOutputStatus.Cancelled)]
+    public void Each_status_is_read_and_nothing_else_is_required(string word, RunOutputStatus status)
+    {
+        Assert.Equal(
+            new RunOutput(status, default, null, null, null), Parse($$"""{"status":"{{word}}"}""")! with
+            {
+                Result = default,
+            });
+    }
+
+    [Theory]
     [InlineData("""{"status":"Completed"}""")]
     [InlineData("""{"status":1}""")]
     [InlineData("""{"result":1}""")]

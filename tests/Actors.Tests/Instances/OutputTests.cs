@@ -1,0 +1,34 @@
+using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
+
+namespace Runtara.Actors.Tests.Instances;
+
+/// <summary>What <c>output.json</c> says when the workflow reported nothing.</summary>
+public sealed class OutputTests
+{
+    private readonly Machine _m = new Machine().Running();
+
+    private void ExitWith(RunOutputStatus status, string? error = null, TimeSpan? wakeAfter = null) => _m.Exit(
+        code: 0, output: new RunOutput(status, "7"u8.ToArray(), error, wakeAfter is null ? null : "nap", wakeAfter));
+
+    [Fact]
+    public void Sleeping_and_suspended_differ_in_their_wake_time()
+    {
+        ExitWith(RunOutputStatus.Suspended);
+        Assert.Null(Assert.IsType<InstanceState.Suspended>(_m.State).WakeAt);
+        _m.Ask(new InstanceCommand.ResumeInstance(Machine.Id));
+        _m.Running();
+        ExitWith(RunOutputStatus.Sleeping, wakeAfter: TimeSpan.FromHours(1));
+        Assert.Equal(_m.Now + TimeSpan.FromHours(1), Assert.IsType<InstanceState.Suspended>(_m.State).WakeAt);
+    }
+
+    [Fact]
+    public void A_failure_has_its_text_and_a_cancellation_is_one()
+    {
+        ExitWith(RunOutputStatus.Failed, "no luck");
+        Assert.Equal("no luck", Assert.IsType<InstanceState.Ended>(_m.State).Result);
+        var other = new Machine().Running();
+        other.Exit(code: 0, output: new RunOutput(RunOutputStatus.Cancelled, default, null, null, null));
+        Assert.Equal(InstanceStatus.Cancelled, other.State.Status);
+    }
+}
