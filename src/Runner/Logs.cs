@@ -33,4 +33,10 @@ internal static partial class Logs
     [LoggerMessage(9, LogLevel.Information,
         "{Instance} attempt {Attempt}: container {Container} of an earlier daemon; it runs: {Runs}")]
     internal static partial void Adopted(this ILogger log, string instance, int attempt, string container, bool runs);
+
+    [LoggerMessage(10, LogLevel.Information, "image {Sha256}: not used for long, removed from the cache of this node")]
+    internal static partial void ImageEvicted(this ILogger log, string sha256);
+
+    [LoggerMessage(11, LogLevel.Warning, "the image cache of this node cannot be cleaned up: {Problem}")]
+    internal static partial void EvictionFailed(this ILogger log, string problem);
 }

@@ -12,6 +12,7 @@ namespace Runtara.Runner;
 public sealed partial class RunnerActor
 {
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan EvictInterval = TimeSpan.FromHours(1);
     private static readonly TimeSpan TellAgain = TimeSpan.FromSeconds(30);
 
     // Exits that the instance has not confirmed. Their files are on disk too, until it has.
@@ -27,6 +28,7 @@ public sealed partial class RunnerActor
                 if (_occupants.Count > 0)
                     Timers.StartSingleTimer("orphans", new EndOrphans(), _options.OrphanGrace);
                 Timers.StartPeriodicTimer("look", new Look(), LookInterval);
+                Timers.StartPeriodicTimer("evict", new EvictImages(), EvictInterval);
                 Become(OnReceive);
                 Stash.UnstashAll();
                 break;
@@ -76,6 +78,13 @@ public sealed partial class RunnerActor
         }
     }
 
+    private void OnEvictImages()
+    {
+        var images = _host.Images;
+        if (_options.ImageKeepUnused is { } unused)
+            Task.Run(() => images.Evict(unused));
+    }
+
     private void OnForget(RunnerCommand.Forget forget)
     {
         if (!_kept.TryGetValue(forget.Instance, out var kept) || kept.Exited.Attempt != forget.Attempt)
@@ -93,4 +102,6 @@ public sealed partial class RunnerActor
     private sealed record RecoverAgain : INoSerializationVerificationNeeded;
 
     private sealed record EndOrphans : INoSerializationVerificationNeeded;
+
+    private sealed record EvictImages : INoSerializationVerificationNeeded;
 }

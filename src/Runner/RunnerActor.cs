@@ -111,6 +111,7 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
                 break;
             case Look: OnLook(); break;
             case EndOrphans: OnEndOrphans(); break;
+            case EvictImages: OnEvictImages(); break;
             default: Unhandled(message); break;
         }
     }
@@ -146,7 +147,8 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
             return;
         }
         _kept.Remove(launch.Instance);
-        var run = new ContainerRun(_host, new LaunchNote(launch.Instance, launch.Tenant, launch.Attempt));
+        var note = new LaunchNote(launch.Instance, launch.Tenant, launch.Attempt, launch.ImageSha256);
+        var run = new ContainerRun(_host, note);
         Occupy(launch.Instance, launch.Attempt, run, Task.Run(() => run.LaunchAsync(launch)));
     }
 

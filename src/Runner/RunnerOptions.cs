@@ -105,6 +105,12 @@ public sealed record RunnerOptions
     /// <summary>The largest <c>output.json</c> that is read, in bytes. Default: 64 MiB.</summary>
     public int OutputBytesMax { get; init; } = 64 * 1024 * 1024;
 
+    /// <summary>
+    /// How long this node's copy of an image stays when no container runs from it; null: for ever. It is fetched again
+    /// when it is needed. Default: 30 days.
+    /// </summary>
+    public TimeSpan? ImageKeepUnused { get; init; } = TimeSpan.FromDays(30);
+
     /// <summary>What the tar of an image may have, decompressed, in bytes. Default: 8 GiB.</summary>
     public long ImageUnpackedBytesMax { get; init; } = 8L << 30;
 

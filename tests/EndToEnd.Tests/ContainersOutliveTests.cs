@@ -63,7 +63,8 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases dat
         foreach (var id in failing)
             Assert.Equal(3, WorkflowLog.Read(daemon.RunDirectory(Tenant, id)).Attempts);
         await Eventually.IsAsync(
-            () => Task.FromResult(Directory.GetDirectories(Path.Combine(daemon.DataDirectory, "launches")).Length),
+            () => Task.FromResult(
+                Directory.GetDirectories(Path.Combine(daemon.DataDirectory, "launches"), "runtara-*").Length),
             n => n == 0, Minute, "nothing of an ended launch is kept");
     }
 

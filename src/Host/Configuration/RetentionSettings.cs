@@ -11,7 +11,7 @@ internal static partial class RetentionSettings
     private static readonly TimeSpan AgeMax = TimeSpan.FromDays(36_500);
 
     // The unit is required: HOCON takes 30 for 30 ms, and who writes it means days.
-    private static readonly SettingType<TimeSpan?> Age = new(
+    internal static readonly SettingType<TimeSpan?> Age = new(
         "never, 0 (which means never), or a number with its unit such as 30d, 12h, 90m, 45s or 500ms",
         (c, k) => ReadAge(c.GetString(k).Trim()), ShowAge, v => Quote(v.Trim()));
 

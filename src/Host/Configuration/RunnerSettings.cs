@@ -68,6 +68,9 @@ internal static class RunnerSettings
             o => o.Runner.ImageUnpackedBytesMax, (o, v) => o.Runner = o.Runner with { ImageUnpackedBytesMax = v }),
         Of("images.entries-max", null, "files, directories and links in the root file system of an image", Count,
             o => o.Runner.ImageEntriesMax, (o, v) => o.Runner = o.Runner with { ImageEntriesMax = v }),
+        Of("images.keep-unused", null, "how long a node keeps its copy of an image that no container runs from",
+            RetentionSettings.Age, o => o.Runner.ImageKeepUnused,
+            (o, v) => o.Runner = o.Runner with { ImageKeepUnused = v }),
         Of("runner.output-bytes-max", null, "the largest output.json", Bytes,
             o => o.Runner.OutputBytesMax, (o, v) => o.Runner = o.Runner with { OutputBytesMax = checked((int)v) }),
     ];

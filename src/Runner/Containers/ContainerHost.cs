@@ -25,7 +25,7 @@ internal sealed class ContainerHost
         Crun = new Crun(options, Path.Combine(Data, "crun"), Cgroups.Manager, time, log);
         Images = new ImageCache(
             Path.Combine(Data, "images"), images,
-            new ImageLimits(options.ImageUnpackedBytesMax, options.ImageEntriesMax), log);
+            new ImageLimits(options.ImageUnpackedBytesMax, options.ImageEntriesMax), time, log);
         Programs = new ImagePrograms(images);
     }
 
@@ -63,6 +63,7 @@ internal sealed class ContainerHost
         Directory.CreateDirectory(Data);
         Directory.CreateDirectory(Path.Combine(Data, "crun"), Modes.Private);
         Launches.Prepare();
+        Images.Prepare();
         SupervisorProgram = Supervisor.Install(Launches.Root);
         var found = new List<EarlierLaunch>();
         var lost = new List<LaunchFiles>();

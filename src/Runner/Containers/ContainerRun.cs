@@ -84,6 +84,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
 
     private async Task<ExitReport> StartAsync(RunnerCommand.Launch launch)
     {
+        using var used = host.Images.Use(note.ImageSha256);
         await host.ClearAsync(note.Container);
         var (root, program, input) = await FetchAsync(launch);
         var directory = new RunDirectory(host.Data, note.Tenant.Value, note.Instance.Value);
@@ -111,6 +112,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
 
     private async Task<ExitReport> ResumeAsync(Supervisor? supervisor)
     {
+        using var used = host.Images.Use(note.ImageSha256);
         var directory = new RunDirectory(host.Data, note.Tenant.Value, note.Instance.Value);
         var files = host.Launches.Of(note.Container);
         await using var end = new Ending(host, note, directory, _leave.Token) { Supervisor = supervisor };

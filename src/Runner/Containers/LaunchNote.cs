@@ -5,15 +5,20 @@ using Runtara.Runner.Files;
 namespace Runtara.Runner.Containers;
 
 /// <summary>Whose container this is; on disk in <c>launch.json</c>, for the next daemon.</summary>
-internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt Attempt)
+/// <param name="Instance">The instance.</param>
+/// <param name="Tenant">Its tenant.</param>
+/// <param name="Attempt">Its attempt.</param>
+/// <param name="ImageSha256">What it runs from; null in a note of a daemon that did not write it down.</param>
+internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt Attempt, string? ImageSha256)
 {
     internal string Container { get; } = PathNames.OfContainer(Instance.Value);
 
-    internal byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string>
+    internal byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string?>
     {
         ["instance"] = Instance.Value,
         ["tenant"] = Tenant.Value,
         ["attempt"] = Attempt.Number.ToString(System.Globalization.CultureInfo.InvariantCulture),
+        ["image"] = ImageSha256,
     });
 
     internal static LaunchNote Parse(byte[] bytes)
@@ -21,6 +26,7 @@ internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt 
         var fields = JsonSerializer.Deserialize<Dictionary<string, string>>(bytes)!;
         return new LaunchNote(
             new InstanceId(fields["instance"]), new TenantId(fields["tenant"]),
-            new Attempt(int.Parse(fields["attempt"], System.Globalization.CultureInfo.InvariantCulture)));
+            new Attempt(int.Parse(fields["attempt"], System.Globalization.CultureInfo.InvariantCulture)),
+            fields.GetValueOrDefault("image"));
     }
 }

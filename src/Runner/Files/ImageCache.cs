@@ -13,8 +13,11 @@ namespace Runtara.Runner.Files;
 /// first launch by a daemon compares all bytes with it; later ones compare a stamp (<see cref="RootTree"/>), and all
 /// bytes only when that differs. A root that is not what it was is fetched again, once.
 /// </summary>
-internal sealed class ImageCache(string directory, IImageStore images, ImageLimits limits, ILogger log)
+internal sealed class ImageCache(
+    string directory, IImageStore images, ImageLimits limits, TimeProvider time, ILogger log)
 {
+    private const string TreeName = "tree";
+    private readonly ImageUses _uses = new();
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _locks = new();
     private readonly ConcurrentDictionary<string, string> _stamps = new();
     private int _digests;
@@ -25,18 +28,80 @@ internal sealed class ImageCache(string directory, IImageStore images, ImageLimi
     /// <summary>The root file system of an image, verified. Concurrent launches wait for one unpacking.</summary>
     internal async Task<string> EnsureAsync(string sha256, CancellationToken cancellation)
     {
-        if (sha256.Length != 64 || !sha256.All(char.IsAsciiHexDigitLower))
+        if (!IsDigest(sha256))
             throw new RunnerException($"'{sha256}' is not the SHA-256 of an image");
         var gate = _locks.GetOrAdd(sha256, _ => new SemaphoreSlim(1));
         await gate.WaitAsync(cancellation);
         try
         {
-            return await EnsureAloneAsync(sha256, cancellation);
+            var root = await EnsureAloneAsync(sha256, cancellation);
+            File.SetLastWriteTimeUtc(Path.Combine(directory, sha256, TreeName), time.GetUtcNow().UtcDateTime);
+            return root;
         }
         finally
         {
             gate.Release();
         }
+    }
+
+    /// <summary>Makes the directory; what an earlier daemon began and did not finish is gone.</summary>
+    internal void Prepare()
+    {
+        Directory.CreateDirectory(directory);
+        foreach (var unfinished in Directory.GetDirectories(directory, ".*.*"))
+        {
+            if (Path.GetFileName(unfinished).Split('.') is ["", var sha256, ..] && IsDigest(sha256))
+                Discard(unfinished);
+        }
+    }
+
+    /// <summary>
+    /// Keeps an image from eviction until disposed; every image when it is not known which one is used.
+    /// </summary>
+    internal IDisposable Use(string? sha256) => _uses.Begin(sha256);
+
+    /// <summary>
+    /// Removes the images that no container runs from and no launch has asked for within the time. It never throws.
+    /// </summary>
+    internal void Evict(TimeSpan unused)
+    {
+        try
+        {
+            var latest = time.GetUtcNow().UtcDateTime - unused;
+            foreach (var home in Directory.GetDirectories(directory))
+            {
+                // The store of a daemon without PostgreSQL is here too.
+                if (IsDigest(Path.GetFileName(home))
+                    && File.GetLastWriteTimeUtc(Path.Combine(home, TreeName)) < latest)
+                    Evict(home, Path.GetFileName(home));
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            log.EvictionFailed(e.Message);
+        }
+    }
+
+    private void Evict(string home, string sha256)
+    {
+        var gate = _locks.GetOrAdd(sha256, _ => new SemaphoreSlim(1));
+        // Held by a launch that wants this very image.
+        if (!gate.Wait(0))
+            return;
+        var doomed = Path.Combine(directory, $".{sha256}.{Path.GetRandomFileName()}");
+        try
+        {
+            if (_uses.Has(sha256))
+                return;
+            Directory.Move(home, doomed);
+            _stamps.TryRemove(sha256, out _);
+        }
+        finally
+        {
+            gate.Release();
+        }
+        log.ImageEvicted(sha256);
+        Discard(doomed);
     }
 
     private async Task<string> EnsureAloneAsync(string sha256, CancellationToken cancellation)
@@ -62,7 +127,7 @@ internal sealed class ImageCache(string directory, IImageStore images, ImageLimi
             if (_stamps.TryGetValue(sha256, out var known) && known == stamp)
                 return true;
             Interlocked.Increment(ref _digests);
-            if (File.ReadAllText(Path.Combine(home, "tree")) != RootTree.Digest(root, cancellation))
+            if (File.ReadAllText(Path.Combine(home, TreeName)) != RootTree.Digest(root, cancellation))
                 return false;
             _stamps[sha256] = stamp;
             return true;
@@ -88,7 +153,7 @@ internal sealed class ImageCache(string directory, IImageStore images, ImageLimi
             await Task.Run(() => Unpack(blob, root, cancellation), cancellation);
             File.Delete(blob);
             await File.WriteAllTextAsync(
-                Path.Combine(staging, "tree"), RootTree.Digest(root, cancellation), cancellation);
+                Path.Combine(staging, TreeName), RootTree.Digest(root, cancellation), cancellation);
             Discard(home);
             Directory.Move(staging, home);
             File.SetUnixFileMode(home, Modes.Executable);
@@ -165,6 +230,8 @@ internal sealed class ImageCache(string directory, IImageStore images, ImageLimi
             throw new RunnerException($"the bytes of image {sha256} are not in the store");
         }
     }
+
+    private static bool IsDigest(string name) => name.Length == 64 && name.All(char.IsAsciiHexDigitLower);
 
     private static void Discard(string path)
     {

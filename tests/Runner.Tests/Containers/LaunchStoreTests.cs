@@ -18,7 +18,7 @@ public sealed class LaunchStoreTests : IDisposable
     public void Dispose() => Directory.Delete(_data, recursive: true);
 
     private static LaunchNote NoteOf(string instance) =>
-        new(new InstanceId(instance), new TenantId("acme"), new Attempt(1));
+        new(new InstanceId(instance), new TenantId("acme"), new Attempt(1), null);
 
     // As a launch that ran to its end leaves it.
     private LaunchFiles Ended(string instance)
