@@ -1,12 +1,14 @@
 using System.Data.Common;
+using Runtara.Persistence;
 using Runtara.Protocol;
 
 namespace Runtara.Edge;
 
 /// <summary>How long a request may take, and what its caller is told when it could not be carried out.</summary>
 /// <param name="limit">Null for a request that may take as long as it needs.</param>
+/// <param name="catalog">Knows what is wrong with the database.</param>
 /// <param name="cancellation">The caller has gone.</param>
-internal sealed class Deadline(TimeSpan? limit, CancellationToken cancellation) : IDisposable
+internal sealed class Deadline(TimeSpan? limit, Catalog catalog, CancellationToken cancellation) : IDisposable
 {
     private readonly CancellationTokenSource _source = Begin(limit, cancellation);
 
@@ -17,15 +19,19 @@ internal sealed class Deadline(TimeSpan? limit, CancellationToken cancellation) 
     /// </summary>
     public string? TextOf(Exception cause) => cause switch
     {
-        InstanceUnavailableException => cause.Message,
+        InstanceUnavailableException => Text(cause.Message),
         OperationCanceledException when !cancellation.IsCancellationRequested && _source.IsCancellationRequested =>
-            $"Not carried out within {limit!.Value.TotalSeconds:0.#} s; {ErrorCodes.SafeToRepeat}",
-        DbException or IOException or TimeoutException => DatabaseError(cause),
+            Text($"Not carried out within {limit!.Value.TotalSeconds:0.#} s"),
+        StoreUnavailableException => $"{cause.Message}; {ErrorCodes.SafeToRepeat}",
+        DbException or IOException or TimeoutException => catalog.Trouble is { } trouble
+            ? $"Database error: {trouble}; {ErrorCodes.SafeToRepeat}"
+            : $"Database error: {cause.Message}; {ErrorCodes.SafeToRepeat}",
         _ => null,
     };
 
-    public static string DatabaseError(Exception cause) =>
-        $"Database error: {cause.Message}; {ErrorCodes.SafeToRepeat}";
+    private string Text(string what) => catalog.Trouble is { } trouble
+        ? $"{what}, because the database cannot be used now: {trouble}; {ErrorCodes.SafeToRepeat}"
+        : $"{what}; {ErrorCodes.SafeToRepeat}";
 
     public void Dispose() => _source.Dispose();
 

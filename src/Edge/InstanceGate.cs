@@ -1,12 +1,11 @@
 using Akka.Actor;
 using Runtara.Actors.Instances;
-using Runtara.Protocol;
 
 namespace Runtara.Edge;
 
 /// <summary>An instance did not answer within the request's deadline. What it was asked may still happen.</summary>
 public sealed class InstanceUnavailableException(InstanceId instance, TimeSpan waited) : Exception(
-    $"Instance '{instance}' did not answer within {waited.TotalSeconds:0.#} s; {ErrorCodes.SafeToRepeat}");
+    $"Instance '{instance}' did not answer within {waited.TotalSeconds:0.#} s");
 
 /// <summary>
 /// The way from the edge to the instances: an Ask with deadline and retry. Every command may be sent again, because a

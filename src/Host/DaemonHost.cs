@@ -35,8 +35,9 @@ internal static class DaemonHost
         using var interrupt = StopOn(PosixSignal.SIGINT, stop);
         try
         {
-            Directory.CreateDirectory(options.DataDirectory);
-            using var alone = TakeDataDirectory(options.DataDirectory);
+            using var alone = DataDirectory.Take(options.DataDirectory);
+            // Now, and not when the doors open: what cannot be served is not begun.
+            Doors.CheckOwnCertificate(options);
             using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
             await using var store = await Store.OpenAsync(
                 options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, stop.Token);
@@ -63,21 +64,6 @@ internal static class DaemonHost
             context.Cancel = true;
             _ = stop.CancelAsync();
         });
-
-    // Two daemons on one directory would take each other's containers.
-    private static FileStream TakeDataDirectory(string directory)
-    {
-        try
-        {
-            return new FileStream(
-                Path.Combine(directory, "daemon.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new IOException(
-                $"another runtarad uses the data directory '{directory}' (runtara.data-directory): {e.Message}", e);
-        }
-    }
 
     private static WebApplication Build(DaemonConfiguration configuration, Store store)
     {
@@ -117,6 +103,8 @@ internal static class DaemonHost
             o => o.LogToStandardErrorThreshold = LogLevel.Trace);
         logging.SetMinimumLevel(LogLevels.Parse(options.LogLevel)!.Value);
         logging.AddFilter("Microsoft", LogLevel.Warning);
+        // What stops a start is thrown to us too, and is the last line of standard error.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
     }
 
     private static void Compose(

@@ -38,6 +38,26 @@ internal sealed class Doors(
     public IInstanceDoor OfRunDirectories(IActorRef instances) =>
         new UnixDoor(Requests(Gate(instances)), options.Edge, time, logs.CreateLogger<UnixDoor>());
 
+    /// <summary>Throws <see cref="QuicException"/> when the self-signed certificate is there and is no good.</summary>
+    public static void CheckOwnCertificate(DaemonOptions options)
+    {
+        var (certificate, key) = (
+            Path.Combine(options.DataDirectory, QuicCertificate.CertificateFile),
+            Path.Combine(options.DataDirectory, QuicCertificate.KeyFile));
+        if (options.CertificateFile.Length > 0 || !File.Exists(certificate) || !File.Exists(key))
+            return;
+        try
+        {
+            QuicCertificate.FromPemFiles(certificate, key);
+        }
+        catch (QuicException e)
+        {
+            throw new QuicException(
+                $"{e.Message}; put it back, or remove both files: the daemon then makes new ones, which clients must "
+                + "be given again", 0, e);
+        }
+    }
+
     private InstanceGate Gate(IActorRef instances) => _gate ??= new InstanceGate(instances, options.Edge, time);
 
     private InstanceRequests Requests(InstanceGate gate) => new(gate, catalog, options.Edge, time);
@@ -52,6 +72,8 @@ internal sealed class Doors(
             ? QuicCertificate.FromPemFiles(options.CertificateFile, options.CertificateKeyFile)
             : QuicCertificate.LoadOrCreateSelfSigned(options.DataDirectory);
         var log = logs.CreateLogger("Runtara.Edge");
+        if (certificate.NotAfter <= time.GetUtcNow())
+            log.CertificateExpired(options.CertificateFile, certificate.NotAfter);
         _instance = new InstanceQuicServer(
             await ListenAsync(options.InstanceListen, certificate, cancellationToken),
             Requests(gate), options.Edge, time,

@@ -17,4 +17,9 @@ internal static partial class Logs
 
     [LoggerMessage(4, LogLevel.Warning, "retention: {What} cannot be removed now; tried again in {Interval}")]
     internal static partial void RetentionFailed(this ILogger log, Exception cause, string what, TimeSpan interval);
+
+    [LoggerMessage(5, LogLevel.Warning,
+        "the certificate '{File}' (runtara.quic.certificate) has expired at {NotAfter:u}: clients that check it refuse "
+            + "to connect; renew it and start the daemon again")]
+    internal static partial void CertificateExpired(this ILogger log, string file, DateTimeOffset notAfter);
 }

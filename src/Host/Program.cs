@@ -37,6 +37,12 @@ root.SetAction(async (parsed, cancellation) =>
     if (parsed.GetValue(check))
     {
         Console.Out.Write(configuration.Show());
+        if (DataDirectory.Problem(configuration.Options.DataDirectory) is { } problem)
+        {
+            await Console.Error.WriteLineAsync(
+                $"runtarad: the configuration is not valid\nruntara.data-directory: {problem}");
+            return ExitCodes.Configuration;
+        }
         return ExitCodes.Ok;
     }
     return await DaemonHost.RunAsync(configuration, cancellation);

@@ -11,7 +11,14 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
+    private string? _trouble;
+
     protected StoreOptions Options { get; } = options;
+
+    /// <summary>
+    /// Why the database cannot be used now, for callers and operators; null while nothing is known to be wrong.
+    /// </summary>
+    public string? Trouble => Volatile.Read(ref _trouble);
 
     /// <summary>How many lanes write small rows; one more writes large rows when there is more than one.</summary>
     public abstract int SmallLanes { get; }
@@ -46,19 +53,46 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     /// <summary>Whether the database is away or busy, as opposed to having refused a statement.</summary>
     public abstract bool IsOutage(Exception cause);
 
+    /// <summary>What is wrong and what to do about it; null for a failure that was made on purpose.</summary>
+    public virtual string? Describe(Exception cause) => cause.Message.TrimEnd('.');
+
+    /// <summary>Remembers an outage, and says so once however many calls it meets.</summary>
+    public void Suffers(Exception cause)
+    {
+        if (Describe(cause) is { } trouble && Interlocked.Exchange(ref _trouble, trouble) is null)
+        {
+            Logs.OutageBegins(
+                Options.Logger, DatabaseUrl.Redact(Options.DatabaseUrl), trouble,
+                Options.ReconnectTimeout.TotalSeconds);
+        }
+    }
+
+    /// <summary>What had failed has succeeded.</summary>
+    public void Works()
+    {
+        if (Trouble is not null && Interlocked.Exchange(ref _trouble, null) is not null)
+            Logs.OutageEnds(Options.Logger, DatabaseUrl.Redact(Options.DatabaseUrl));
+    }
+
     /// <summary>Runs an operation that may be repeated, again and again until the outage has lasted too long.</summary>
     public async ValueTask<T> RetryAsync<T>(
         Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation)
     {
         var outage = new Outage(Options);
+        var hasFailed = false;
         while (true)
         {
             try
             {
-                return await TryAsync(operation, cancellation);
+                var result = await TryAsync(operation, cancellation);
+                if (hasFailed)
+                    Works();
+                return result;
             }
             catch (Exception e) when (IsOutage(e) && !outage.IsOver)
             {
+                hasFailed = true;
+                Suffers(e);
                 await outage.PauseAsync(cancellation);
             }
         }

@@ -4,11 +4,22 @@ namespace Runtara.Persistence;
 
 internal static partial class Logs
 {
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The database is away; writes wait")]
-    public static partial void OutageBegins(ILogger logger, Exception cause);
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The database {Database} cannot be used now: {Trouble}. What needs it waits, up to {Seconds} s each")]
+    public static partial void OutageBegins(ILogger logger, string database, string trouble, double seconds);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The database stayed away; {Units} writes fail")]
-    public static partial void OutageTooLong(ILogger logger, Exception cause, int units);
+    [LoggerMessage(Level = LogLevel.Information, Message = "The database {Database} can be used again")]
+    public static partial void OutageEnds(ILogger logger, string database);
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "{Units} writes have waited too long for the database and fail; who asked for them is told nothing, "
+            + "and asks again: {Trouble}")]
+    public static partial void OutageTooLong(ILogger logger, int units, string trouble);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Units} writes fail")]
+    public static partial void WritesFailed(ILogger logger, Exception cause, int units);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The database refused event {SequenceNr} of {PersistenceId}")]
     public static partial void RowRefused(ILogger logger, Exception cause, string persistenceId, long sequenceNr);

@@ -63,11 +63,12 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
                 async token => { await database.CleanUpAsync(token); return true; }, cancellation);
             return new Store(database, options);
         }
-        catch (Exception e) when (database.IsOutage(e))
+        catch (Exception e) when (database.IsOutage(e) || e is System.Data.Common.DbException or IOException)
         {
             await database.DisposeAsync();
             throw new StoreUnavailableException(
-                $"Cannot open the database {DatabaseUrl.Redact(options.DatabaseUrl)}: {e.Message}", e);
+                $"Cannot open the database {DatabaseUrl.Redact(options.DatabaseUrl)}: "
+                + (database.Describe(e) ?? e.Message), e);
         }
         catch
         {
@@ -101,5 +102,5 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     }
 }
 
-/// <summary>The database cannot be reached or opened.</summary>
+/// <summary>The database cannot be reached or opened, or has no room; the text says what to do.</summary>
 public sealed class StoreUnavailableException(string message, Exception cause) : Exception(message, cause);

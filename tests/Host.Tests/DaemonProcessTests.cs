@@ -1,39 +1,18 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using static Runtara.Host.Tests.RealDaemon;
 
 namespace Runtara.Host.Tests;
 
 /// <summary>The real process.</summary>
 public sealed class DaemonProcessTests : IDisposable
 {
-    private static readonly TimeSpan Within = TimeSpan.FromSeconds(60);
-
     private readonly string _directory = Directory.CreateTempSubdirectory("runtara-daemon-").FullName;
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
-    private Process Start(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var argument in (string[])[Path.Combine(AppContext.BaseDirectory, "runtarad.dll"), .. arguments])
-            start.ArgumentList.Add(argument);
-        foreach (
-            var name in (string[])["DATA_DIR", "RUNTARA_DATABASE_URL", "RUNTARA_CORE_ADDR", "RUNTARA_ENV_QUIC_PORT"])
-            start.Environment.Remove(name);
-        return Process.Start(start)!;
-    }
-
-    private Process StartDaemon() => Start(
-        "--set", $"data-directory={_directory}", "--set", "environment.listen=127.0.0.1:0", "--set",
-        "instance.listen=127.0.0.1:0", "--set", "health.listen=127.0.0.1:0", "--set", "runner.network-mode=none");
-
-    private static async Task<(int ExitCode, string Output, string Error)> EndAsync(Process process)
-    {
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync().WaitAsync(Within);
-        return (process.ExitCode, await output, await error);
-    }
+    private Process StartDaemon() => RealDaemon.StartOn(_directory);
 
     [Fact]
     public async Task A_second_daemon_on_one_data_directory_ends_and_says_why()
@@ -104,13 +83,6 @@ public sealed class DaemonProcessTests : IDisposable
         Terminate(second);
         await second.WaitForExitAsync().WaitAsync(Within);
         Assert.True(second.ExitCode == 0, $"exit code {second.ExitCode}: {await log}");
-    }
-
-    private static void Terminate(Process process)
-    {
-        using var kill = Process.Start(
-            "kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class EnvironmentRequests(
         // How long bytes take to be stored, or a program to run, depends on them.
         var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.RegisterImage
             or Wire.RpcRequest.RequestOneofCase.TestCapability;
-        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, cancellation);
+        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, catalog, cancellation);
         try
         {
             return await DispatchAsync(request, deadline.Token);
@@ -65,13 +65,16 @@ public sealed class EnvironmentRequests(
     public async ValueTask<Wire.RpcResponse> RegisterStreamAsync(
         Wire.RegisterImageStreamStart start, PipeReader input, CancellationToken cancellation)
     {
+        using var deadline = new Deadline(null, catalog, cancellation);
         try
         {
-            return await _images.RegisterStreamAsync(start, input, cancellation);
+            return await _images.RegisterStreamAsync(start, input, deadline.Token);
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or TimeoutException)
+        catch (Exception e)
+            when (e is System.Data.Common.DbException or TimeoutException or StoreUnavailableException
+                && deadline.TextOf(e) is { } text)
         {
-            return Error(ErrorCodes.RegisterImageStream, Deadline.DatabaseError(e));
+            return Error(ErrorCodes.RegisterImageStream, text);
         }
     }
 

@@ -27,7 +27,8 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         // A reply may be held for as long as the sleep; a batch is as long as its events.
         var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.Sleep
             or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
-        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, isSilent ? default : cancellation);
+        using var deadline = new Deadline(
+            isLong ? null : options.RequestTimeout, catalog, isSilent ? default : cancellation);
         try
         {
             return await DispatchAsync(request, origin, deadline.Token);

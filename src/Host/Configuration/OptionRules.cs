@@ -18,6 +18,11 @@ internal static class OptionRules
             yield return "runtara.instance.advertise: must be host:port, as workflows can reach it";
         if (o.CertificateFile.Length > 0 != o.CertificateKeyFile.Length > 0)
             yield return "runtara.quic.certificate: needs runtara.quic.certificate-key, and the other way round";
+        else if (o.CertificateFile.Length > 0)
+        {
+            foreach (var problem in CertificateRules.Check(o.CertificateFile, o.CertificateKeyFile))
+                yield return problem;
+        }
         if (o.Instances.MaxAttempts < 1)
             yield return "runtara.instances.max-attempts: must be at least 1";
         if (o.Wakes.Horizon <= o.Wakes.ScanInterval)

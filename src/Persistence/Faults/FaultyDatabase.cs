@@ -30,6 +30,9 @@ internal sealed class FaultyDatabase : Database
 
     public override bool IsOutage(Exception cause) => cause is InjectedFaultException || _inner.IsOutage(cause);
 
+    public override string? Describe(Exception cause) =>
+        cause is InjectedFaultException ? null : _inner.Describe(cause);
+
     public override Task MigrateAsync(CancellationToken cancellation) => _inner.MigrateAsync(cancellation);
 
     public override Task CleanUpAsync(CancellationToken cancellation) => _inner.CleanUpAsync(cancellation);

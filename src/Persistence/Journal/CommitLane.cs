@@ -93,7 +93,10 @@ internal sealed class CommitLane
         }
         catch (Exception e)
         {
-            Logs.OutageTooLong(_options.Logger, e, units.Count);
+            if (_database.IsOutage(e))
+                Logs.OutageTooLong(_options.Logger, units.Count, _database.Describe(e) ?? e.Message);
+            else
+                Logs.WritesFailed(_options.Logger, e, units.Count);
             foreach (var unit in units)
                 unit.Failure ??= unit.IsStored ? null : e;
             while (_queue.Reader.TryRead(out var next))
@@ -132,13 +135,17 @@ internal sealed class CommitLane
                     return;
                 }
                 if (units.Count > 0)
+                {
                     await _lane.CommitAsync(units, _stop.Token);
+                    _database.Works();
+                }
                 MarkStored(units);
                 return;
             }
             catch (Exception e) when (_database.IsOutage(e))
             {
-                outage ??= BeginOutage(e);
+                outage ??= new Database.Outage(_options);
+                _database.Suffers(e);
                 if (outage.IsOver)
                     throw;
                 await _lane.ResetAsync();
@@ -187,11 +194,5 @@ internal sealed class CommitLane
                 rest.Add(unit);
         }
         return rest;
-    }
-
-    private Database.Outage BeginOutage(Exception cause)
-    {
-        Logs.OutageBegins(_options.Logger, cause);
-        return new Database.Outage(_options);
     }
 }

@@ -84,7 +84,10 @@ public sealed partial class Catalog
                 .Select(s => s.Payload).FirstOrDefaultAsync(token),
             cancellation));
 
-    /// <summary>Whether the database answers now.</summary>
+    /// <summary>Why the database cannot be used now; null while nothing is known to be wrong.</summary>
+    public string? Trouble => _database.Trouble;
+
+    /// <summary>Whether the database answers now, and takes writes if it lately did not.</summary>
     public async ValueTask<bool> PingAsync(CancellationToken cancellation)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
@@ -92,7 +95,11 @@ public sealed partial class Catalog
         try
         {
             await using var db = _database.OpenCatalog();
-            return await db.ExecuteAsync<int>("SELECT 1", patience.Token) == 1;
+            if (_database.Trouble is null)
+                return await db.ExecuteAsync<int>("SELECT 1", patience.Token) == 1;
+            await db.ExecuteAsync("UPDATE schema_version SET version = version", patience.Token);
+            _database.Works();
+            return true;
         }
         catch (Exception e) when (_database.IsOutage(e)
             || (e is OperationCanceledException && !cancellation.IsCancellationRequested))

@@ -12,7 +12,10 @@ namespace Runtara.Persistence.Sqlite;
 /// <summary>One SQLite file, for a daemon that is alone. Write-ahead log, every commit on the disk.</summary>
 internal sealed class SqliteDatabase : Database
 {
-    private const int Busy = 5, Locked = 6, InputOutput = 10, Full = 13, CannotOpen = 14;
+    private const int Busy = 5, Locked = 6, ReadOnly = 8, InputOutput = 10, Full = 13, CannotOpen = 14;
+
+    // Our own writers take turns, so only another process makes us wait; the caller waits on when this is over.
+    private const int BusySeconds = 5;
 
     private readonly string _path;
     private readonly DataOptions _catalogOptions;
@@ -21,7 +24,11 @@ internal sealed class SqliteDatabase : Database
     public SqliteDatabase(string path, StoreOptions options) : base(options)
     {
         _path = path;
-        ConnectionString = new SqliteConnectionStringBuilder { DataSource = path, DefaultTimeout = 30 }.ToString();
+        ConnectionString = new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            DefaultTimeout = BusySeconds,
+        }.ToString();
         var provider = SQLiteTools.GetDataProvider(SQLiteProvider.Microsoft);
         _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => new SqliteConnection(ConnectionString));
     }
@@ -37,6 +44,20 @@ internal sealed class SqliteDatabase : Database
 
     public override bool IsOutage(Exception cause) =>
         cause is SqliteException { SqliteErrorCode: Busy or Locked or InputOutput or Full or CannotOpen };
+
+    public override string? Describe(Exception cause)
+    {
+        var text = cause.Message.TrimEnd('.');
+        return cause switch
+        {
+            SqliteException { SqliteErrorCode: Busy or Locked } =>
+                $"another process holds it ({text}); fuser '{_path}' names it, and it must let go",
+            SqliteException { SqliteErrorCode: ReadOnly } => $"it cannot be written ({text})",
+            _ when DiskSpace.IsFull(cause, _path) => DiskSpace.Text(_path, text),
+            SqliteException { SqliteErrorCode: Full } => DiskSpace.Text(_path, text),
+            _ => text,
+        };
+    }
 
     public override IJournalLane OpenLane() => new SqliteLane(this);
 

@@ -19,9 +19,16 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
 
     public override ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation)
     {
-        Directory.CreateDirectory(Blobs);
-        Directory.CreateDirectory(UploadDirectory(options));
-        return ValueTask.FromResult<IImageUpload>(new Upload(this, options));
+        try
+        {
+            Directory.CreateDirectory(Blobs);
+            Directory.CreateDirectory(UploadDirectory(options));
+            return ValueTask.FromResult<IImageUpload>(new Upload(this, options));
+        }
+        catch (IOException e)
+        {
+            throw NotStored(e);
+        }
     }
 
     protected override ValueTask<ImageDeletion> DeleteOnceAsync(
@@ -88,10 +95,32 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
         return new ImageDeletion(true, 0);
     }
 
+    // What fails here is the disk, and not the stream that the bytes come from.
+    private StoreUnavailableException NotStored(Exception e) => new(
+        $"The image cannot be stored: "
+            + (DiskSpace.IsFull(e, Blobs) ? DiskSpace.Text(Blobs, e.Message) : e.Message), e);
+
     private Image Register(ImageRegistration registration, Upload upload, string temporary)
     {
         var image = NewImage(registration, upload, options.Time.GetUtcNow());
-        return _database.Write(connection =>
+        try
+        {
+            return Register(registration, image, temporary);
+        }
+        catch (SqliteException)
+        {
+            lock (_database.WriteGate)
+            {
+                using var connection = _database.Connect();
+                if (!IsUsed(connection, image.Sha256))
+                    File.Delete(Path.Combine(Blobs, image.Sha256));
+            }
+            throw;
+        }
+    }
+
+    private Image Register(ImageRegistration registration, Image image, string temporary) =>
+        _database.Write(connection =>
         {
             File.Move(temporary, Path.Combine(Blobs, image.Sha256), overwrite: true);
             DirectorySync.Flush(Blobs);
@@ -111,7 +140,6 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
                 ("$agents", registration.HasAgents));
             return image;
         });
-    }
 
     private sealed class Upload : IImageUpload
     {
@@ -134,22 +162,44 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
         public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
         {
             _digest.Add(bytes.Span);
-            return _file.WriteAsync(bytes, cancellation);
+            return StoreAsync(async () => await _file.WriteAsync(bytes, cancellation));
         }
 
         public async ValueTask<Image> CommitAsync(ImageRegistration registration, CancellationToken cancellation)
         {
-            await _file.FlushAsync(cancellation);
-            _file.Flush(flushToDisk: true);
-            await _file.DisposeAsync();
+            await StoreAsync(async () =>
+            {
+                await _file.FlushAsync(cancellation);
+                _file.Flush(flushToDisk: true);
+                await _file.DisposeAsync();
+            });
             return _store.Register(registration, this, _path);
         }
 
         public async ValueTask DisposeAsync()
         {
             _digest.Dispose();
-            await _file.DisposeAsync();
+            try
+            {
+                await _file.DisposeAsync();
+            }
+            catch (IOException)
+            {
+                // What is still in its buffer has no room on the disk either.
+            }
             File.Delete(_path);
+        }
+
+        private async ValueTask StoreAsync(Func<Task> work)
+        {
+            try
+            {
+                await work();
+            }
+            catch (IOException e)
+            {
+                throw _store.NotStored(e);
+            }
         }
     }
 }

@@ -1,0 +1,68 @@
+using System.Diagnostics;
+
+namespace Runtara.EndToEnd.Tests.Harness;
+
+/// <summary>A directory with something mounted on it, for as long as a test needs it. Needs root.</summary>
+public sealed class Mounted : IDisposable
+{
+    private Mounted(string path) => Path = path;
+
+    /// <summary>Where it is mounted.</summary>
+    public string Path { get; }
+
+    /// <summary>An empty disk of so many bytes.</summary>
+    public static Mounted SmallDisk(long bytes)
+    {
+        var disk = new Mounted(Directory.CreateTempSubdirectory("runtara-disk-").FullName);
+        Run("mount", "-t", "tmpfs", "-o", $"size={bytes}", "tmpfs", disk.Path);
+        return disk;
+    }
+
+    /// <summary>Another view of a directory, in which nothing can be written.</summary>
+    public static Mounted ReadOnly(string directory)
+    {
+        var view = new Mounted(Directory.CreateTempSubdirectory("runtara-view-").FullName);
+        Run("mount", "--bind", directory, view.Path);
+        Run("mount", "-o", "remount,bind,ro", view.Path);
+        return view;
+    }
+
+    /// <summary>A file that takes all the room there is; what it takes when something else was removed too.</summary>
+    public void Fill()
+    {
+        using var file = new FileStream(
+            System.IO.Path.Combine(Path, "filler"), FileMode.Append, FileAccess.Write, FileShare.None, 0);
+        // By pages at the end, so that nothing is left over.
+        foreach (var size in (int[])[1 << 20, 1 << 12])
+        {
+            var block = new byte[size];
+            try
+            {
+                while (true)
+                    file.Write(block);
+            }
+            catch (IOException)
+            {
+                // Full.
+            }
+        }
+    }
+
+    /// <summary>The opposite of <see cref="Fill"/>.</summary>
+    public void Free() => File.Delete(System.IO.Path.Combine(Path, "filler"));
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Run("umount", "--lazy", Path);
+        Directory.Delete(Path);
+    }
+
+    private static void Run(string program, params string[] arguments)
+    {
+        using var process = Process.Start(program, arguments);
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {process.ExitCode}");
+    }
+}

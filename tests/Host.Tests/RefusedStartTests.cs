@@ -1,0 +1,179 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.Data.Sqlite;
+using Runtara.EndToEnd.Tests.Harness;
+using Runtara.Quic;
+using static Runtara.Host.Tests.RealDaemon;
+
+namespace Runtara.Host.Tests;
+
+/// <summary>
+/// What a start cannot go on with: one clear line, an exit code that says so, no stack trace, and nothing changed.
+/// </summary>
+public sealed class RefusedStartTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("runtara-refused-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    private static DateTimeOffset Now => TimeProvider.System.GetUtcNow();
+
+    private string DataDirectory => Path.Combine(_directory, "data");
+
+    [Fact]
+    public async Task A_read_only_data_directory_is_named_and_what_is_in_it_is_there_once_it_is_writable()
+    {
+        await ServeOnceAsync(DataDirectory);
+        var before = Listing(DataDirectory);
+        var certificate = await File.ReadAllTextAsync(Path.Combine(DataDirectory, QuicCertificate.CertificateFile));
+        using (var view = Mounted.ReadOnly(DataDirectory))
+        {
+            await RefusedAsync(
+                1,
+                $"runtarad: cannot run: the data directory (runtara.data-directory): '{view.Path}' cannot be written "
+                    + "in (Read-only file system): mount it writable",
+                StartOn(view.Path));
+            var below = Path.Combine(view.Path, "below");
+            await RefusedAsync(1, $"'{view.Path}' cannot be written in (Read-only file system)", StartOn(below));
+            await RefusedAsync(
+                2, $"runtara.data-directory: '{view.Path}' cannot be written in (Read-only file system)",
+                Start("--check", "--set", $"data-directory={view.Path}"));
+        }
+        Assert.Equal(before, Listing(DataDirectory));
+        await ServeOnceAsync(DataDirectory);
+        Assert.Equal(
+            certificate, await File.ReadAllTextAsync(Path.Combine(DataDirectory, QuicCertificate.CertificateFile)));
+    }
+
+    [Fact]
+    public async Task A_data_directory_that_is_a_file_is_named()
+    {
+        await File.WriteAllTextAsync(DataDirectory, "no directory");
+        await RefusedAsync(1, $"'{DataDirectory}' is a file and not a directory", StartOn(DataDirectory));
+    }
+
+    [Theory]
+    [InlineData("rubbish", "good", "runtara.quic.certificate: '{0}' does not parse: it must be PEM")]
+    [InlineData("none", "good", "runtara.quic.certificate: there is no file '{0}'")]
+    [InlineData("directory", "good", "runtara.quic.certificate: '{0}' cannot be read")]
+    [InlineData("good", "rubbish", "runtara.quic.certificate-key: '{1}' does not parse: it must be PEM, an ECDSA or")]
+    [InlineData("good", "none", "runtara.quic.certificate-key: there is no file '{1}'")]
+    [InlineData("good", "locked", "runtara.quic.certificate-key: '{1}' does not parse")]
+    [InlineData("good", "other", "runtara.quic.certificate-key: '{1}' is not the key of the certificate '{0}'")]
+    public async Task A_certificate_that_cannot_be_used_is_refused_before_anything_is_touched(
+        string certificate, string key, string expected)
+    {
+        MakeCertificates();
+        var (certificateFile, keyFile) = (
+            Path.Combine(_directory, $"{certificate}-cert.pem"), Path.Combine(_directory, $"{key}-key.pem"));
+        var problem = string.Format(null, expected, certificateFile, keyFile);
+        string[] settings =
+            [$"quic.certificate={certificateFile}", $"quic.certificate-key={keyFile}"];
+        await RefusedAsync(2, problem, StartOn(DataDirectory, settings));
+        Assert.False(Path.Exists(DataDirectory));
+    }
+
+    [Fact]
+    public async Task A_check_names_everything_that_is_wrong_with_both_files()
+    {
+        MakeCertificates();
+        var (code, _, error) = await EndAsync(Start(
+            "--check", "--set", $"quic.certificate={_directory}/rubbish-cert.pem", "--set",
+            $"quic.certificate-key={_directory}/none-key.pem"));
+        Assert.Equal(2, code);
+        Assert.Contains("runtara.quic.certificate: '", error);
+        Assert.Contains("runtara.quic.certificate-key: there is no file", error);
+    }
+
+    [Fact]
+    public async Task An_expired_certificate_is_served_with_a_warning_because_clients_may_have_pinned_it()
+    {
+        WriteCertificate("old", Now.AddDays(-2), Now.AddDays(-1));
+        var log = await ServeOnceAsync(
+            DataDirectory, $"quic.certificate={_directory}/old-cert.pem",
+            $"quic.certificate-key={_directory}/old-key.pem");
+        Assert.Contains($"the certificate '{_directory}/old-cert.pem' (runtara.quic.certificate) has expired", log);
+    }
+
+    [Fact]
+    public async Task A_damaged_certificate_of_its_own_is_never_replaced_in_silence()
+    {
+        await ServeOnceAsync(DataDirectory);
+        var path = Path.Combine(DataDirectory, QuicCertificate.CertificateFile);
+        await File.WriteAllTextAsync(path, "rubbish");
+        await RefusedAsync(1, path, StartOn(DataDirectory), "remove both files: the daemon then makes new ones");
+        Assert.Equal("rubbish", await File.ReadAllTextAsync(path));
+    }
+
+    [Fact]
+    public async Task A_database_that_another_process_holds_is_waited_for_and_then_named()
+    {
+        await ServeOnceAsync(DataDirectory);
+        var file = Path.Combine(DataDirectory, "runtara.db");
+        await using (var other = new SqliteConnection($"Data Source={file};Pooling=False"))
+        {
+            await other.OpenAsync();
+            await using var hold = other.CreateCommand();
+            hold.CommandText = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE";
+            await hold.ExecuteNonQueryAsync();
+            var clock = Stopwatch.StartNew();
+            await RefusedAsync(
+                1,
+                $"runtarad: cannot run: Cannot open the database sqlite:{file}: another process holds it "
+                    + "(SQLite Error 5: 'database is locked')",
+                StartOn(DataDirectory, "database.reconnect-timeout=2s"), "fuser");
+            Assert.InRange(clock.Elapsed, TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(20));
+        }
+        await ServeOnceAsync(DataDirectory);
+    }
+
+    [Fact]
+    public async Task A_full_disk_is_waited_for_and_then_named()
+    {
+        using var disk = Mounted.SmallDisk(4 << 20);
+        var data = Path.Combine(disk.Path, "data");
+        disk.Fill();
+        await RefusedAsync(1, data, StartOn(data, "database.reconnect-timeout=2s"), "the disk is full", "make room");
+        disk.Free();
+        await ServeOnceAsync(data);
+    }
+
+    private static async Task RefusedAsync(int exitCode, string text, Process process, params string[] also)
+    {
+        using (process)
+        {
+            var (code, _, error) = await EndAsync(process);
+            Assert.True(code == exitCode, $"exit code {code}: {error}");
+            Assert.All((string[])[text, .. also], part => Assert.Contains(part, error));
+            Assert.DoesNotContain("   at ", error);
+        }
+    }
+
+    private static string Listing(string directory) => string.Join(
+        '\n',
+        Directory.GetFileSystemEntries(directory, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal));
+
+    private void MakeCertificates()
+    {
+        WriteCertificate("good", Now.AddDays(-1), Now.AddDays(1));
+        WriteCertificate("other", Now.AddDays(-1), Now.AddDays(1));
+        File.WriteAllText(Path.Combine(_directory, "rubbish-cert.pem"), "rubbish");
+        File.WriteAllText(Path.Combine(_directory, "rubbish-key.pem"), "rubbish");
+        Directory.CreateDirectory(Path.Combine(_directory, "directory-cert.pem"));
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        File.WriteAllText(
+            Path.Combine(_directory, "locked-key.pem"),
+            key.ExportEncryptedPkcs8PrivateKeyPem(
+                "secret", new PbeParameters(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 1000)));
+    }
+
+    private void WriteCertificate(string name, DateTimeOffset from, DateTimeOffset to)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(from, to);
+        File.WriteAllText(Path.Combine(_directory, $"{name}-cert.pem"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(_directory, $"{name}-key.pem"), key.ExportPkcs8PrivateKeyPem());
+    }
+}
