@@ -6,8 +6,10 @@ using Microsoft.AspNetCore.Http;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
 using Runtara.Actors.Wakes;
+using Runtara.Daemon.Configuration;
 using Runtara.Daemon.Retention;
 using Runtara.Persistence;
+using Runtara.Runner.Files;
 
 namespace Runtara.Daemon;
 
@@ -25,13 +27,17 @@ internal static class Health
         app.MapGet("/readyz", async (HttpContext http) =>
         {
             var doors = http.RequestServices.GetRequiredService<Doors>();
-            var database = await http.RequestServices.GetRequiredService<Catalog>().PingAsync(http.RequestAborted);
-            var ready = doors.AreOpen && database;
+            var catalog = http.RequestServices.GetRequiredService<Catalog>();
+            var options = http.RequestServices.GetRequiredService<DaemonOptions>();
+            var database = await catalog.PingAsync(http.RequestAborted);
+            var disk = DiskRoom.Problem(options.DataDirectory, options.Runner.DiskFreeBytesMin);
+            var ready = doors.AreOpen && database && disk is null;
             http.Response.StatusCode = ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
             await http.Response.WriteAsync(
                 ready
                     ? "ok\n"
-                    : $"doors {(doors.AreOpen ? "open" : "closed")}, database {(database ? "ok" : "down")}\n");
+                    : $"doors {(doors.AreOpen ? "open" : "closed")}, database {(database ? "ok" : "down")}, "
+                        + $"disk {(disk is null ? "ok" : "full")}\n{Lines(catalog.Trouble, disk)}");
         });
         app.MapGet("/stats", async (HttpContext http) =>
         {
@@ -50,6 +56,9 @@ internal static class Health
                 + $"\"run_directories_removed\":{retention.RunDirectoriesRemoved}}}\n");
         });
     }
+
+    private static string Lines(params string?[] problems) =>
+        string.Concat(problems.Where(p => p is not null).Select(p => p + "\n"));
 
     private static T GetRequiredService<T>(this IServiceProvider services)
         where T : notnull =>

@@ -70,6 +70,7 @@ public sealed partial class RunnerActor
 
     private void OnLook()
     {
+        LookAtDisk();
         Send(_slots.Expire(Now));
         foreach (var (instance, kept) in _kept.Where(k => Now - k.Value.ToldAt >= TellAgain).ToList())
         {

@@ -98,6 +98,7 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
         switch (message)
         {
             case RunnerCommand.RequestSlot m:
+                LookAtDisk();
                 Send(_slots.Request(new SlotKey(m.Instance, m.Attempt), m.Tenant, Now));
                 break;
             case RunnerCommand.ReleaseSlot m: Send(_slots.Release(new SlotKey(m.Instance, m.Attempt), Now)); break;
@@ -146,6 +147,12 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
             Refuse(launch, "the attempt has no slot on this node, or had one for too long without a launch");
             return;
         }
+        if (LookAtDisk() is { } full)
+        {
+            _instances.Tell(new InstanceCommand.AttemptVanished(launch.Instance, launch.Attempt, full));
+            Send(_slots.Free(new SlotKey(launch.Instance, launch.Attempt), Now));
+            return;
+        }
         _kept.Remove(launch.Instance);
         var note = new LaunchNote(launch.Instance, launch.Tenant, launch.Attempt, launch.ImageSha256);
         var run = new ContainerRun(_host, note);
@@ -161,7 +168,7 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
     private void OnFinished(Finished finished)
     {
         if (finished.Report is { } report)
-            _instances.Tell(report);
+            _instances.Tell(OrLostToDisk(report));
         if (finished.Report is InstanceCommand.ProcessExited exited)
             _kept[finished.Instance] = new Kept(exited, Now);
         Send(_slots.Free(new SlotKey(finished.Instance, finished.Attempt), Now));

@@ -56,6 +56,12 @@ public sealed record RunnerOptions
     /// <summary>The network program, a path or a name in <c>PATH</c>. Default: <c>pasta</c>.</summary>
     public string PastaPath { get; init; } = "pasta";
 
+    /// <summary>
+    /// What must be free on the disk of the data directory for a container to be started, in bytes; with less, starts
+    /// wait. Default: 64 MiB.
+    /// </summary>
+    public long DiskFreeBytesMin { get; init; } = 64L * 1024 * 1024;
+
     /// <summary>What keeps the limits. Default: auto.</summary>
     public CgroupManager CgroupManager { get; init; } = CgroupManager.Auto;
 

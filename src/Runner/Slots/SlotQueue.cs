@@ -18,6 +18,9 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     private readonly Dictionary<TenantId, LinkedList<Waiter>> _queues = [];
     private readonly LinkedList<TenantId> _turns = [];
 
+    /// <summary>Whether nothing is granted for now, free or not; what waits keeps its turn.</summary>
+    internal bool IsHeld { get; set; }
+
     internal int Waiting => _waiters.Count;
 
     internal int Used => _granted.Count + _taken.Count;
@@ -90,7 +93,7 @@ internal sealed class SlotQueue(int capacity, TimeSpan timeout)
     private List<SlotKey> Grant(DateTimeOffset now)
     {
         var granted = new List<SlotKey>();
-        while (Used < capacity && _turns.First is { } turn)
+        while (!IsHeld && Used < capacity && _turns.First is { } turn)
         {
             _turns.RemoveFirst();
             _turns.AddLast(turn);

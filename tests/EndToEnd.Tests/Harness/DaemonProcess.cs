@@ -34,7 +34,17 @@ internal sealed class DaemonProcess : IAsyncDisposable
     /// <summary>This many of 100 database calls fail before, fail after, are late. The log has the seed.</summary>
     public int FaultPercent { get; init; }
 
-    public string DataDirectory { get; }
+    /// <summary>A new one, unless the test has a place for it.</summary>
+    public string DataDirectory
+    {
+        get;
+        init
+        {
+            if (field is not null)
+                Directory.Delete(field);
+            field = Directory.CreateDirectory(value).FullName;
+        }
+    }
 
     public IPEndPoint Environment { get; }
 
@@ -155,6 +165,13 @@ internal sealed class DaemonProcess : IAsyncDisposable
     {
         using var response = await Http.GetAsync($"http://127.0.0.1:{_healthPort}/{path}");
         return response.StatusCode;
+    }
+
+    /// <summary>What it says there, whatever the status.</summary>
+    public async Task<string> ReadAsync(string path)
+    {
+        using var response = await Http.GetAsync($"http://127.0.0.1:{_healthPort}/{path}");
+        return await response.Content.ReadAsStringAsync();
     }
 
     private static int FreePort(SocketType type)

@@ -26,6 +26,9 @@ internal sealed record Plan
     /// <summary>The exit code of a crash; 0 means 42.</summary>
     public int ExitCode { get; init; }
 
+    /// <summary>Whether it writes down nothing of what it does.</summary>
+    public bool Quiet { get; init; }
+
     /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
     public int Seconds { get; init; }
 }
@@ -40,9 +43,12 @@ internal sealed partial class PlanJson : JsonSerializerContext;
 
 internal static class Play
 {
+    private static bool s_quiet;
+
     public static async Task<Outcome> RunAsync(WorkflowContext workflow, Plan plan)
     {
         using var alone = TakeLock(workflow);
+        s_quiet = plan.Quiet;
         Note(workflow, $"begin {workflow.Attempt}");
         if (workflow.Attempt == plan.GateAt)
             await PassGateAsync(workflow);
@@ -120,6 +126,9 @@ internal static class Play
         }
     }
 
-    private static void Note(WorkflowContext workflow, string line) =>
-        File.AppendAllText(Path.Combine(workflow.WorkspaceDir, "log"), line + "\n");
+    private static void Note(WorkflowContext workflow, string line)
+    {
+        if (!s_quiet)
+            File.AppendAllText(Path.Combine(workflow.WorkspaceDir, "log"), line + "\n");
+    }
 }
