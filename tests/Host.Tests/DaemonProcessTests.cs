@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Runtara.Testing.Postgres;
 using static Runtara.Host.Tests.RealDaemon;
 
 namespace Runtara.Host.Tests;
@@ -40,10 +41,15 @@ public sealed class DaemonProcessTests : IDisposable
         }
     }
 
-    [Theory]
-    [InlineData("environment")]
-    [InlineData("instance")]
-    public async Task A_port_in_use_ends_the_start_before_it_says_that_it_is_ready(string door)
+    [Fact]
+    public async Task A_port_in_use_ends_the_start_before_it_says_that_it_is_ready()
+    {
+        await using var postgres = await PostgresServer.StartAsync();
+        await EndsAsync("environment", "");
+        await EndsAsync("instance", await postgres.CreateDatabaseAsync());
+    }
+
+    private async Task EndsAsync(string door, string databaseUrl)
     {
         using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -52,7 +58,7 @@ public sealed class DaemonProcessTests : IDisposable
         using var daemon = Start(
             "--set", $"data-directory={_directory}", "--set", $"environment.listen={doors["environment"]}", "--set",
             $"instance.listen={doors["instance"]}", "--set", "health.listen=127.0.0.1:0", "--set",
-            "runner.network-mode=none");
+            "runner.network-mode=none", "--set", $"database-url={databaseUrl}");
         var (exitCode, output, error) = await EndAsync(daemon);
         Assert.Equal((1, ""), (exitCode, output));
         Assert.Contains(doors[door], error);
