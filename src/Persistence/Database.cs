@@ -47,6 +47,11 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
 
     public abstract DataConnection OpenCatalog();
 
+    /// <summary>Closes the connections that nobody uses; the next ones are new.</summary>
+    public virtual void DropIdleConnections()
+    {
+    }
+
     /// <summary>The image store; it repeats its operations, and queries, by <paramref name="calls"/>.</summary>
     public abstract IImageStore CreateImageStore(Database calls);
 

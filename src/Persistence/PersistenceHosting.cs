@@ -45,9 +45,12 @@ public static class PersistenceHosting
             (system, _) => StartJournal(system));
 
     /// <summary>
-    /// Starts the journal now. Left to the first persistent actors, its start blocks their threads; a thousand that
-    /// start together then hold every thread of the pool, and the journal waits for one.
+    /// Starts the journal and the scheduler now. Left to the first persistent actors, their start blocks the threads of
+    /// these; a thousand that start together then hold every thread of the pool, and what they wait for waits for one.
     /// </summary>
-    public static void StartJournal(ActorSystem system) =>
+    public static void StartJournal(ActorSystem system)
+    {
         Akka.Persistence.Persistence.Instance.Apply(system).JournalFor(PluginId);
+        system.Scheduler.Advanced.ScheduleOnce(TimeSpan.Zero, static () => { });
+    }
 }

@@ -52,6 +52,8 @@ internal sealed class FaultyDatabase : Database
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation) =>
         _inner.ReadCheckpointsAsync(reads, cancellation);
 
+    public override void DropIdleConnections() => _inner.DropIdleConnections();
+
     public override DataConnection OpenCatalog() => _inner.OpenCatalog();
 
     public override IImageStore CreateImageStore(Database calls) =>

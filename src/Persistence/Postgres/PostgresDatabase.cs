@@ -13,7 +13,16 @@ namespace Runtara.Persistence.Postgres;
 /// <summary>PostgreSQL 13 or later, shared by all nodes of a cluster.</summary>
 internal sealed class PostgresDatabase : Database
 {
+    private const string PoolSize = "Maximum Pool Size";
+
+    // A server has 100 by default, for all its clients; more than a few for each of its cores make nothing faster.
+    private const int QueryConnections = 30;
+
+    // The lanes and the readers of recoveries, with room for those that are being replaced.
+    private const int JournalConnections = 8;
+
     private readonly DataOptions _catalogOptions;
+    private readonly NpgsqlDataSource _journal;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder connection, StoreOptions options) : base(options)
     {
@@ -22,11 +31,19 @@ internal sealed class PostgresDatabase : Database
         connection.AutoPrepareMinUsages = 2;
         connection.NoResetOnClose = true;
         connection.ApplicationName ??= "runtara";
+        if (!connection.ShouldSerialize(PoolSize))
+            connection.MaxPoolSize = Math.Max(QueryConnections, connection.MinPoolSize);
         Source = NpgsqlDataSource.Create(connection);
+        // Of its own, so that queries and uploads that hold every connection do not hold up what must be stored.
+        _journal = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
+        {
+            MinPoolSize = 0, MaxPoolSize = JournalConnections,
+        });
         var provider = PostgreSQLTools.GetDataProvider(PostgreSQLVersion.v15);
         _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => Source.CreateConnection());
     }
 
+    /// <summary>For queries, images and everything else that is not the journal.</summary>
     public NpgsqlDataSource Source { get; }
 
     public override int SmallLanes => 2;
@@ -42,9 +59,11 @@ internal sealed class PostgresDatabase : Database
         _ => false,
     };
 
-    public override IJournalLane OpenLane() => new PostgresLane(Source);
+    public override IJournalLane OpenLane() => new PostgresLane(_journal);
 
-    public override IReplaySource OpenReplaySource() => new PostgresReplaySource(Source);
+    public override IReplaySource OpenReplaySource() => new PostgresReplaySource(_journal);
+
+    public override void DropIdleConnections() => Source.Clear();
 
     public override DataConnection OpenCatalog() => new(_catalogOptions);
 
@@ -119,7 +138,11 @@ internal sealed class PostgresDatabase : Database
             reads[(int)reader.GetInt64(0) - 1].Found(await reader.GetFieldValueAsync<byte[]>(1, cancellation));
     }
 
-    public override ValueTask DisposeAsync() => Source.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await _journal.DisposeAsync();
+        await Source.DisposeAsync();
+    }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
     {

@@ -94,18 +94,36 @@ public sealed partial class Catalog
         patience.CancelAfter(PingWithin);
         try
         {
-            await using var db = _database.OpenCatalog();
-            if (_database.Trouble is null)
-                return await db.ExecuteAsync<int>("SELECT 1", patience.Token) == 1;
-            await db.ExecuteAsync("UPDATE schema_version SET version = version", patience.Token);
-            _database.Works();
-            return true;
+            return await AnswersAsync(patience.Token);
+        }
+        catch (Exception e) when (_database.IsOutage(e))
+        {
+            // It may be only the connection that died, while it idled.
+            _database.DropIdleConnections();
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+        try
+        {
+            return await AnswersAsync(patience.Token);
         }
         catch (Exception e) when (_database.IsOutage(e)
             || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
             return false;
         }
+    }
+
+    private async ValueTask<bool> AnswersAsync(CancellationToken cancellation)
+    {
+        await using var db = _database.OpenCatalog();
+        if (_database.Trouble is null)
+            return await db.ExecuteAsync<int>("SELECT 1", cancellation) == 1;
+        await db.ExecuteAsync("UPDATE schema_version SET version = version", cancellation);
+        _database.Works();
+        return true;
     }
 
     internal ValueTask CloseAsync() => _checkpoints.DisposeAsync();
