@@ -5,7 +5,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Containers outlive the daemon (D6): killed or stopped, the next one takes them up.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";

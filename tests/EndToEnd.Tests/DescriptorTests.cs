@@ -11,7 +11,7 @@ using Ins = Runtara.Protocol.Instances;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that may open no further file for a while.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class DescriptorTests(WorkflowImage workflow)
 {
     private const string Tenant = "acme";
@@ -24,8 +24,9 @@ public sealed class DescriptorTests(WorkflowImage workflow)
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "idler", """{"mode":"idle","seconds":600}""");
+        // The status is running before the container is.
         await Eventually.IsAsync(
-            () => daemon.Client.StatusAsync("idler"), s => s.Status == InstanceStatus.StatusRunning, Minute, "it runs");
+            () => Task.FromResult(daemon.LogOf(Tenant, "idler")), log => log is not null, Minute, "it runs");
         var path = Path.Combine(daemon.RunDirectory(Tenant, "idler"), "runtara.sock");
 
         await LimitDescriptorsAsync(daemon, "3");

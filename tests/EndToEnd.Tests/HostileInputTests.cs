@@ -16,7 +16,7 @@ namespace Runtara.EndToEnd.Tests;
 /// Ten thousand malformed inputs to each edge: the daemon stays up, answers a health request within a second all the
 /// time, and its memory comes back to within 10 % of what it was.
 /// </summary>
-[Collection(DaemonCollection.Name)]
+[Collection(MeasuringCollection.Name)]
 public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper output)
 {
     // The warm-up takes every path some hundred times, so that its code is loaded and compiled.
@@ -120,8 +120,9 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
             },
         });
         Assert.True(started.StartInstance.Success, started.StartInstance.Error);
+        // The status is running before the container is.
         await Eventually.IsAsync(
-            () => daemon.Client.StatusAsync(Idler), s => s.Status == InstanceStatus.StatusRunning, Minute, "it runs");
+            () => Task.FromResult(daemon.LogOf(Tenant, Idler)), log => log is not null, Minute, "it runs");
     }
 
     private static async Task<Ins.RpcResponse> PollAsync(string path)

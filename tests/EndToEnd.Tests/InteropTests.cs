@@ -13,7 +13,7 @@ using Ins = Runtara.Protocol.Instances;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Whoever speaks the protocol is served, and a daemon that is asked to end does so in good order.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class InteropTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";

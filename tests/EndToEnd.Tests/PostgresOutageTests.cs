@@ -8,7 +8,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>PostgreSQL goes away below a daemon at work, and comes back.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class PostgresOutageTests(WorkflowImage workflow)
 {
     private const string Tenant = "acme";

@@ -7,7 +7,7 @@ namespace Runtara.EndToEnd.Tests;
 /// What a relaunch finds: the input of the start, the workspace, the checkpoints; a resume ends the sleep. On both
 /// databases at once.
 /// </summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class ResumeTests(WorkflowImage workflow, Databases databases)
 {
     private const string Tenant = "acme";

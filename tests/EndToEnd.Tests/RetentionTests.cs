@@ -5,7 +5,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>What ended long ago is removed and its id is free; what sleeps stays. On both databases.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class RetentionTests(WorkflowImage workflow)
 {
     private const string Tenant = "acme";

@@ -9,7 +9,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A root file system from the command line to the container, and what damage to its copies does.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class RootImageTests
 {
     private const string Tenant = "acme";
