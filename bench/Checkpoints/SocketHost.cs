@@ -1,14 +1,9 @@
 using Akka.Actor;
-using Akka.Cluster.Hosting;
-using Akka.Configuration;
 using Akka.Hosting;
-using Akka.Remote.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Runtara.Actors.Instances;
-using Runtara.Actors.Wakes;
 using Runtara.Edge;
 using Runtara.Edge.Instances;
 using Runtara.Persistence;
@@ -29,7 +24,8 @@ internal sealed class SocketHost(string directory, string databaseUrl, int insta
         await using var store = await Store.OpenAsync(
             new StoreOptions { DatabaseUrl = databaseUrl, DataDirectory = Path.Combine(directory, "data") },
             cancellation);
-        using var host = Build(store);
+        using var host = ActorsHost.Build(
+            store, new InstanceSettings { CheckpointsMax = int.MaxValue }, _ => Props.Create<NoRunner>());
         await host.StartAsync(cancellation);
         var region = await host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync(cancellation);
         var edge = new EdgeOptions();
@@ -50,38 +46,6 @@ internal sealed class SocketHost(string directory, string databaseUrl, int insta
         await host.WaitForShutdownAsync(cancellation);
         foreach (var socket in opened)
             await socket.DisposeAsync();
-    }
-
-    private static IHost Build(Store store)
-    {
-        var builder = new HostBuilder();
-        builder.ConfigureLogging(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
-        builder.ConfigureServices(services => services.AddAkka("runtara", akka => akka
-            .AddHocon(Defaults(), HoconAddMode.Prepend)
-            .ConfigureLoggers(loggers =>
-            {
-                loggers.ClearLoggers();
-                loggers.AddLoggerFactory();
-            })
-            .WithRemoting("127.0.0.1", 0)
-            .WithClustering(new ClusterOptions())
-            .AddRuntaraJournal(store)
-            .AddInstances(
-                new InstanceSettings { CheckpointsMax = int.MaxValue }, new WakeSettings(), store,
-                _ => Props.Create<NoRunner>(), TimeProvider.System)
-            .AddStartup((system, _) =>
-            {
-                var cluster = Akka.Cluster.Cluster.Get(system);
-                return cluster.JoinAsync(cluster.SelfAddress);
-            })));
-        return builder.Build();
-    }
-
-    private static Config Defaults()
-    {
-        using var stream = typeof(SocketHost).Assembly.GetManifestResourceStream("akka.conf")!;
-        using var reader = new StreamReader(stream);
-        return ConfigurationFactory.ParseString(reader.ReadToEnd());
     }
 
     /// <summary>Self-registered instances have no containers, so nothing is asked of it.</summary>

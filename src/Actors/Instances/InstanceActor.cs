@@ -134,7 +134,9 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
     {
         // The base class stops us; whoever asked asks again, and the next life reads what the journal really has.
-        _log.Warning(cause, "instance {InstanceId} could not save {Event}", PersistenceId, @event.GetType().Name);
+        // A line without a stack: an outage that lasts too long fails the write of every instance at once.
+        _log.Warning(
+            "instance {InstanceId} could not save {Event}: {Cause}", PersistenceId, @event.GetType().Name, cause.Message);
     }
 
     /// <inheritdoc />
