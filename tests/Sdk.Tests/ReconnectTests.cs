@@ -115,13 +115,15 @@ public sealed class ReconnectTests : IDisposable
             return null;
         };
 
-        var exit = await RunAsync(workflow => workflow.Step("a", _ => Task.CompletedTask));
+        var exit = await RunAsync(
+            workflow => workflow.Step("a", _ => Task.CompletedTask), request: TimeSpan.FromMilliseconds(500));
         hanging.Set();
 
         Assert.Equal((WorkflowExitCode.Reported, 2), (exit, _daemon.Count(Request.GetCheckpoint)));
     }
 
-    private Task<int> RunAsync(Func<WorkflowContext, Task> body, TimeSpan? reconnect = null)
+    private Task<int> RunAsync(
+        Func<WorkflowContext, Task> body, TimeSpan? reconnect = null, TimeSpan? request = null)
     {
         var path = Path.Combine(_daemon.Folder, "input.json");
         File.WriteAllText(path, """{"Id":7}""");
@@ -134,7 +136,7 @@ public sealed class ReconnectTests : IDisposable
             Log = _log,
             HeartbeatInterval = TimeSpan.Zero,
             ReconnectTimeout = reconnect ?? TimeSpan.FromSeconds(30),
-            RequestTimeout = TimeSpan.FromMilliseconds(500),
+            RequestTimeout = request ?? TimeSpan.FromSeconds(30),
         };
         return Workflow.RunAsync(
             async (workflow, _) => { await body(workflow); return new Receipt("done"); },
