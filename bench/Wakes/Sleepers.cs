@@ -13,15 +13,15 @@ namespace Runtara.Bench.Wakes;
 
 /// <summary>
 /// Instances that fall asleep for different times, and are due evenly spread. Their workflow is played by the runner:
-/// it registers, sleeps and is gone. A wake counts when the instance, recovered and its wake committed, asks for a place
-/// to run again.
+/// it registers, sleeps and ends when it is stopped for that. A wake counts when the instance, recovered and its wake
+/// committed, asks for a place to run again.
 /// </summary>
 internal sealed class Sleepers
 {
     private const int StartsAtOnce = 64;
     private static readonly TenantId Tenant = new("bench");
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-    private static readonly ExitReport Gone = new(0, null, false, "", null, null, null);
+    private static readonly ExitReport Terminated = new(null, 15, false, "", null, null, null);
 
     private readonly ConcurrentDictionary<string, double> _late = new();
     private readonly DateTimeOffset _firstDue;
@@ -84,11 +84,11 @@ internal sealed class Sleepers
     private static async Task UntilAsync(Func<bool> condition, string what)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
-        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(10));
+        using var deadline = new CancellationTokenSource(Patience);
         while (!condition())
         {
             if (deadline.IsCancellationRequested)
-                throw new TimeoutException($"not in ten minutes: {what}");
+                throw new TimeoutException($"not within {Patience}: {what}");
             await timer.WaitForNextTickAsync();
         }
     }
@@ -110,6 +110,9 @@ internal sealed class Sleepers
                 case RunnerCommand.Launch launch:
                     Play(launch.Instance, launch.Attempt);
                     break;
+                case RunnerCommand.Stop stop:
+                    region.Tell(new InstanceCommand.ProcessExited(stop.Instance, stop.Attempt, Terminated));
+                    break;
                 case RunnerCommand.Forget:
                     Interlocked.Increment(ref sleepers._asleep);
                     break;
@@ -121,7 +124,6 @@ internal sealed class Sleepers
             var duration = sleepers.DueOf(instance) - Now;
             region.Tell(new InstanceCommand.Register(instance, Tenant, null, attempt));
             region.Tell(new InstanceCommand.Sleep(instance, "nap", duration, attempt));
-            region.Tell(new InstanceCommand.ProcessExited(instance, attempt, Gone));
         }
     }
 }

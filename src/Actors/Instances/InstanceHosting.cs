@@ -51,9 +51,10 @@ public static class InstanceHosting
         .WithActors((system, registry) =>
         {
             // The wakers call instances into memory, and an instance needs the runner: the clock comes last.
-            var runnerOfNode = system.ActorOf(runner(registry.Get<InstanceRegion>()), "runner");
+            var region = registry.Get<InstanceRegion>();
+            var runnerOfNode = system.ActorOf(runner(region), "runner");
             registry.Register<RunnerOfNode>(runnerOfNode);
-            system.ActorOf(Props.Create(typeof(WakeClock)), "wake-clock");
+            system.ActorOf(Props.Create(typeof(WakeClock), region), "wake-clock");
         });
 }
 

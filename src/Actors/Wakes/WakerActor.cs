@@ -194,7 +194,8 @@ public sealed class WakerActor : UntypedActor, IWithTimers
 }
 
 /// <summary>Pings the wakers of all shards each second, from every node.</summary>
-public sealed class WakeClock : UntypedActor, IWithTimers
+/// <param name="region">The shard region; when it has ended, the pings go nowhere.</param>
+public sealed class WakeClock(IActorRef region) : UntypedActor, IWithTimers
 {
     /// <inheritdoc />
     public ITimerScheduler Timers { get; set; } = null!;
@@ -206,7 +207,6 @@ public sealed class WakeClock : UntypedActor, IWithTimers
     /// <inheritdoc />
     protected override void OnReceive(object message)
     {
-        var region = ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region);
         for (var shard = 0; shard < InstanceShard.Count; shard++)
             region.Tell(new WakerMessage.Ping(shard));
     }
