@@ -7,7 +7,7 @@ var sleepers = args.Length > 0 ? int.Parse(args[0], CultureInfo.InvariantCulture
 var rate = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 1000;
 
 Console.WriteLine($"{Environment.ProcessorCount} cores, {sleepers:N0} sleepers, {rate:N0} due each second\n");
-Console.WriteLine("| Database | Woken | p50 ms late | p90 ms | p99 ms | max ms | Woken twice |");
+Console.WriteLine("| Database | Woken | p50 ms late | p90 ms | p99 ms | max ms | Asked twice |");
 Console.WriteLine("|---|---|---|---|---|---|---|");
 var directory = Directory.CreateTempSubdirectory("runtara-wakes-").FullName;
 try

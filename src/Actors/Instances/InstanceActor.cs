@@ -136,7 +136,8 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         // The base class stops us; whoever asked asks again, and the next life reads what the journal really has.
         // A line without a stack: an outage that lasts too long fails the write of every instance at once.
         _log.Warning(
-            "instance {InstanceId} could not save {Event}: {Cause}", PersistenceId, @event.GetType().Name, cause.Message);
+            "instance {InstanceId} could not save {Event}: {Cause}", PersistenceId, @event.GetType().Name,
+            cause.Message);
     }
 
     /// <inheritdoc />
