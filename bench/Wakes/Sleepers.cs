@@ -23,6 +23,7 @@ internal sealed class Sleepers
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly ExitReport Terminated = new(null, 15, false, "", null, null, null);
 
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _due = new();
     private readonly ConcurrentDictionary<string, double> _late = new();
     private readonly DateTimeOffset _firstDue;
     private readonly int _rate;
@@ -103,12 +104,16 @@ internal sealed class Sleepers
                     region.Tell(new InstanceCommand.SlotGranted(first.Instance, first.Attempt));
                     break;
                 case RunnerCommand.RequestSlot woken:
-                    var late = (Now - sleepers.DueOf(woken.Instance)).TotalMilliseconds;
+                    var late = (Now - sleepers._due[woken.Instance.Value]).TotalMilliseconds;
                     if (!sleepers._late.TryAdd(woken.Instance.Value, late))
                         Interlocked.Increment(ref sleepers._twice);
                     break;
                 case RunnerCommand.Launch launch:
                     Play(launch.Instance, launch.Attempt);
+                    break;
+                case InstanceReply.SleepUntil asleep:
+                    // The sender is the instance.
+                    sleepers._due[Sender.Path.Name] = asleep.WakeAt;
                     break;
                 case RunnerCommand.Stop stop:
                     region.Tell(new InstanceCommand.ProcessExited(stop.Instance, stop.Attempt, Terminated));
