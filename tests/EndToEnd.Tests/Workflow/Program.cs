@@ -9,28 +9,28 @@ return await Workflow.RunAsync<Plan, Outcome>(Play.RunAsync, PlanJson.Default.Pl
 internal sealed record Plan
 {
     /// <summary>steps, crash, sleep, idle or report.</summary>
-    public string Mode { get; init; } = "steps";
+    public string Mode { get; set; } = "steps";
 
     /// <summary>How many steps.</summary>
-    public int Steps { get; init; } = 20;
+    public int Steps { get; set; } = 20;
 
     /// <summary>How long each step works, in milliseconds.</summary>
-    public int StepMilliseconds { get; init; } = 100;
+    public int StepMilliseconds { get; set; } = 100;
 
     /// <summary>How many attempts crash before one succeeds.</summary>
-    public int Crashes { get; init; }
+    public int Crashes { get; set; }
 
     /// <summary>The attempt that waits for the file "go" in its workspace before it goes on; 0 means none.</summary>
-    public int GateAt { get; init; }
+    public int GateAt { get; set; }
 
     /// <summary>The exit code of a crash; 0 means 42.</summary>
-    public int ExitCode { get; init; }
+    public int ExitCode { get; set; }
 
     /// <summary>Whether it writes down nothing of what it does.</summary>
-    public bool Quiet { get; init; }
+    public bool Quiet { get; set; }
 
     /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
-    public int Seconds { get; init; }
+    public int Seconds { get; set; }
 }
 
 internal sealed record Outcome(int Sum, int Attempt);
