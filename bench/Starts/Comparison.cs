@@ -28,7 +28,7 @@ internal sealed class Comparison(string server, string data, string image, strin
         var bundle = Path.Combine(data, Tenant, "runs", warm.Instance);
         ConcurrentBag<Sample> started = [];
         ConcurrentBag<double> bare = [];
-        var daemonTicks = 0L;
+        long daemonTicks = 0, startTicks = 0, bareTicks = 0;
         for (var done = -Round; done < count; done += Round)
         {
             var round = Enumerable.Range(0, Math.Min(Round, count - done)).ToList();
@@ -36,18 +36,22 @@ internal sealed class Comparison(string server, string data, string image, strin
             {
                 started.Clear();
                 bare.Clear();
-                daemonTicks = 0;
+                (daemonTicks, startTicks, bareTicks) = (0, 0, 0);
             }
             var options = new ParallelOptions
             {
                 MaxDegreeOfParallelism = parallel, CancellationToken = cancellation,
             };
-            var before = Ticks(daemon);
+            daemonTicks -= Ticks(daemon);
+            startTicks -= MachineTicks();
             await Parallel.ForEachAsync(
                 round, options, async (_, token) => started.Add(await StartAsync(client, id, token)));
-            daemonTicks += Ticks(daemon) - before;
+            startTicks += MachineTicks();
+            daemonTicks += Ticks(daemon);
+            bareTicks -= MachineTicks();
             await Parallel.ForEachAsync(
                 round, options, async (_, token) => bare.Add(await RunBareAsync(bundle, token)));
+            bareTicks += MachineTicks();
         }
         var seen = Quantiles(started.Select(s => s.Seen));
         var journaled = Quantiles(started.Select(s => s.Journaled));
@@ -55,7 +59,8 @@ internal sealed class Comparison(string server, string data, string image, strin
         return string.Create(
             CultureInfo.InvariantCulture,
             $"| {label} | {parallel} | {seen.P50:0.0} | {seen.P99:0.0} | {journaled.P50:0.0} | {alone.P50:0.0} | "
-            + $"{alone.P99:0.0} | {journaled.P50 - alone.P50:0.0} | {daemonTicks * 10.0 / count:0.0} |");
+            + $"{alone.P99:0.0} | {journaled.P50 - alone.P50:0.0} | {daemonTicks * 10.0 / count:0.0} | "
+            + $"{startTicks * 10.0 / count:0.0} | {bareTicks * 10.0 / count:0.0} |");
     }
 
     private async Task<Sample> StartAsync(RuntaraClient client, string imageId, CancellationToken cancellation)
@@ -98,6 +103,15 @@ internal sealed class Comparison(string server, string data, string image, strin
         var text = File.ReadAllText($"/proc/{process}/stat");
         var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
         return fields[11..13].Sum(ticks => long.Parse(ticks, CultureInfo.InvariantCulture));
+    }
+
+    // What all processors did in all processes since the machine was started, in hundredths of a second (proc(5)): user,
+    // nice, system, and behind idleness and waiting, interrupts of both kinds.
+    private static long MachineTicks()
+    {
+        using var reader = new StreamReader("/proc/stat");
+        var fields = reader.ReadLine()!.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return fields[1..4].Concat(fields[6..8]).Sum(ticks => long.Parse(ticks, CultureInfo.InvariantCulture));
     }
 
     private static (double P50, double P99) Quantiles(IEnumerable<double> values)

@@ -1,5 +1,6 @@
 using LinqToDB;
 using LinqToDB.Async;
+using LinqToDB.Data;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Persistence.Projection;
@@ -10,6 +11,9 @@ namespace Runtara.Persistence.Images;
 /// <summary>The queries over image registrations, which are the same for both databases.</summary>
 internal abstract class ImageStore(Database database) : IImageStore
 {
+    // Asked for at every start; see Catalog.
+    private const string FindSql = $"SELECT {ImageTable.Columns} FROM image WHERE image_id = @id";
+
     /// <summary>By whom operations are repeated during an outage.</summary>
     protected Database Calls => database;
 
@@ -37,8 +41,8 @@ internal abstract class ImageStore(Database database) : IImageStore
             async token =>
             {
                 await using var db = database.OpenCatalog();
-                var row = await db.GetTable<ImageTable>().Where(i => i.Id == Text.Clean(id.Value))
-                    .FirstOrDefaultAsync(token);
+                var row = await db.ExecuteAsync<ImageTable?>(
+                    FindSql, token, DataParameter.NVarChar("id", Text.Clean(id.Value)));
                 return row is null ? null : ToImage(row);
             },
             cancellation);

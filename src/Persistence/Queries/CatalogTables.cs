@@ -6,6 +6,12 @@ namespace Runtara.Persistence.Queries;
 [Table("instance")]
 internal sealed class InstanceTable
 {
+    /// <summary>All of them, for statements that are written out.</summary>
+    public const string Columns =
+        "instance_id, tenant_id, status, shard, attempt, retry_count, max_retries, image_id, "
+        + "image_name, checkpoint_id, timeout_ms, created_at, started_at, finished_at, wake_at, "
+        + "memory_peak_bytes, cpu_usec, error, stderr, input, output";
+
     [Column("instance_id"), PrimaryKey, NotNull] public string Id { get; set; } = "";
 
     [Column("tenant_id"), NotNull] public string Tenant { get; set; } = "";
@@ -102,6 +108,11 @@ internal sealed class CustomSignalTable
 [Table("image")]
 internal sealed class ImageTable
 {
+    /// <summary>All of them, for statements that are written out.</summary>
+    public const string Columns =
+        "image_id, tenant_id, name, description, runner_type, metadata, sha256, size, created_at, "
+        + "is_current, has_agents";
+
     [Column("image_id"), PrimaryKey, NotNull] public string Id { get; set; } = "";
 
     [Column("tenant_id"), NotNull] public string Tenant { get; set; } = "";
