@@ -8,13 +8,13 @@ namespace Runtara.Bench.Starts;
 /// <summary>
 /// Starts and bare runs in turns, in small rounds, so that both see the same machine; the first round of each does not
 /// count. A start is timed twice: by the client, from its request to the first answer that says completed, which it
-/// asks for every 25 ms; and by the daemon, from the creation to the finish that it journaled.
+/// asks for every 50 ms; and by the daemon, from the creation to the finish that it journaled.
 /// </summary>
 internal sealed class Comparison(string server, string data, string image, string[] crun, int daemon)
 {
     private const string Tenant = "bench";
     private const int Round = 40;
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
     private int _number;
 
     /// <summary>One line of the table; throws when an instance does not complete.</summary>
@@ -105,8 +105,8 @@ internal sealed class Comparison(string server, string data, string image, strin
         return fields[11..13].Sum(ticks => long.Parse(ticks, CultureInfo.InvariantCulture));
     }
 
-    // What all processors did in all processes since the machine was started, in hundredths of a second (proc(5)): user,
-    // nice, system, and behind idleness and waiting, interrupts of both kinds.
+    // What all processors did in all processes since the machine was started, in hundredths of a second (proc(5)):
+    // user, nice, system, and behind idleness and waiting, interrupts of both kinds.
     private static long MachineTicks()
     {
         using var reader = new StreamReader("/proc/stat");
