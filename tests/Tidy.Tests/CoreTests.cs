@@ -14,7 +14,7 @@ public class CoreTests
     private static readonly string[] Core =
     [
         "Identifiers", "InstanceCommand", "InstanceDecider", "InstanceEvent", "InstanceReply", "InstanceSettings",
-        "InstanceShard", "InstanceState",
+        "InstanceShard", "InstanceSnapshot", "InstanceState",
     ];
 
     [Fact]

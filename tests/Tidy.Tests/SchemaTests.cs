@@ -16,9 +16,9 @@ public partial class SchemaTests
             select $"{file.At(line.Index)}: {line.Item.Trim()}");
 
     [Fact]
-    public void There_are_schemas_for_the_wire_and_for_the_journal() =>
+    public void There_are_schemas_for_the_wire_the_journal_and_snapshots() =>
         Assert.Equal(
-            ["environment.proto", "instance.proto", "journal.proto"],
+            ["environment.proto", "instance.proto", "journal.proto", "snapshot.proto"],
             Repository.All.Where(f => f.Is(".proto")).Select(f => Path.GetFileName(f.Path)).Order());
 
     [Theory]

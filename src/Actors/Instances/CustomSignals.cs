@@ -11,10 +11,10 @@ public sealed record CustomSignals
     /// <summary>Nothing waits and nothing ever did.</summary>
     public static readonly CustomSignals None = new();
 
-    private ImmutableDictionary<string, ImmutableList<long>> Queues { get; init; } =
+    internal ImmutableDictionary<string, ImmutableList<long>> Queues { get; private init; } =
         ImmutableDictionary<string, ImmutableList<long>>.Empty;
 
-    private ImmutableDictionary<string, long> Given { get; init; } = ImmutableDictionary<string, long>.Empty;
+    internal ImmutableDictionary<string, long> Given { get; private init; } = ImmutableDictionary<string, long>.Empty;
 
     /// <summary>The number of the newest signal; they count from 1.</summary>
     public long Newest { get; private init; }
@@ -30,6 +30,16 @@ public sealed record CustomSignals
 
     /// <summary>Whether the live attempt was given this one before.</summary>
     public bool IsDelivered(string key, long number) => Given.TryGetValue(key, out var given) && given == number;
+
+    /// <summary>Those that a snapshot kept.</summary>
+    internal static CustomSignals Of<TQueue>(
+        long newest, IEnumerable<KeyValuePair<string, TQueue>> queues, IEnumerable<KeyValuePair<string, long>> given)
+        where TQueue : IEnumerable<long> => new()
+    {
+        Newest = newest,
+        Queues = queues.ToImmutableDictionary(q => q.Key, q => q.Value.ToImmutableList()),
+        Given = given.ToImmutableDictionary(),
+    };
 
     internal CustomSignals Sent(string key, long number) => this with
     {

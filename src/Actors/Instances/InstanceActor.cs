@@ -7,12 +7,6 @@ using Runtara.Actors.Wakes;
 
 namespace Runtara.Actors.Instances;
 
-/// <summary>What every instance actor of a node shares.</summary>
-/// <param name="Decider">The semantics.</param>
-/// <param name="Runner">The runner of this node.</param>
-/// <param name="Time">The clock.</param>
-public sealed record InstanceSurroundings(InstanceDecider Decider, IActorRef Runner, TimeProvider Time);
-
 /// <summary>
 /// The shell of one instance: decide, persist, then reply and perform. It never decides itself. A caller hears of a
 /// decision, and its effects run, only once every event is in the journal.
@@ -23,6 +17,8 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private InstanceState _state = new InstanceState.Absent();
     private DateTimeOffset _tickAt = DateTimeOffset.MaxValue;
+    private DateTimeOffset _lastEventAt;
+    private long _snapshotNr;
 
     /// <summary>Made by the shard; <paramref name="id"/> is the instance's id and its persistence id.</summary>
     public InstanceActor(string id, InstanceSurroundings with)
@@ -37,16 +33,25 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     /// <inheritdoc />
     public ITimerScheduler Timers { get; set; } = null!;
 
+    /// <inheritdoc />
+    public override Recovery Recovery => _with.SnapshotEvery > 0 ? base.Recovery : new(SnapshotSelectionCriteria.None);
+
     private InstanceId Id => new(PersistenceId);
 
     /// <inheritdoc />
     protected override void OnRecover(object message)
     {
-        if (message is InstanceEvent happened)
-            _state = _state.Apply(happened);
-        else if (message is RecoveryCompleted)
-            Resume();
+        switch (message)
+        {
+            case SnapshotOffer { Snapshot: InstanceSnapshot snapshot }:
+                (_state, _lastEventAt, _snapshotNr) = (snapshot.State, snapshot.At, LastSequenceNr);
+                break;
+            case InstanceEvent happened: Apply(happened); break;
+            case RecoveryCompleted: Resume(); break;
+        }
     }
+
+    private void Apply(InstanceEvent happened) => (_state, _lastEventAt) = (_state.Apply(happened), happened.At);
 
     private void Resume()
     {
@@ -56,6 +61,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
             _state = live with { Presence = live.Presence with { SeenAt = now, IdleSince = now } };
         foreach (var effect in _with.Decider.EffectsOnRecovery(_state, now))
             _with.Runner.Tell(effect);
+        SaveSnapshotWhenDue();
         ArmTick(now, TickMin);
     }
 
@@ -72,12 +78,9 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
                 Commit(
                     _with.Decider.Decide(_state, command, now), command is InstanceCommand.Tick ? AfterTick : TickMin);
                 break;
-            case Rest:
-                Context.Stop(Self);
-                break;
-            default:
-                Unhandled(message);
-                break;
+            case SaveSnapshotSuccess or SaveSnapshotFailure: break; // The store has logged what went wrong.
+            case Rest: Context.Stop(Self); break;
+            default: Unhandled(message); break;
         }
     }
 
@@ -89,7 +92,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         else
             PersistAll(decision.Events, happened =>
             {
-                _state = _state.Apply(happened);
+                Apply(happened);
                 if (--missing == 0)
                     Finish();
             });
@@ -103,8 +106,18 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
             if (decision.Events.Count > 0 && _state is InstanceState.Suspended { WakeAt: { } wakeAt })
                 ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region)
                     .Tell(new WakerMessage.Expect(InstanceShard.Of(Id), Id, wakeAt));
+            SaveSnapshotWhenDue();
             ArmTick(_with.Time.GetUtcNow(), tickNotBefore);
         }
+    }
+
+    // Between two decisions: every event that the state is made of is in the journal.
+    private void SaveSnapshotWhenDue()
+    {
+        if (!InstanceSnapshot.IsDue(_state, LastSequenceNr - _snapshotNr, _with.SnapshotEvery))
+            return;
+        _snapshotNr = LastSequenceNr;
+        SaveSnapshot(new InstanceSnapshot(_state, _lastEventAt));
     }
 
     // One timer for all that time can do to an instance. It may ring early, never late: a deadline that moved away is

@@ -13,6 +13,14 @@ public sealed class InstanceRegion;
 /// <summary>Finds the runner of this node in the actor registry.</summary>
 public sealed class RunnerOfNode;
 
+/// <summary>What every instance actor of a node shares.</summary>
+/// <param name="Decider">The semantics.</param>
+/// <param name="Runner">The runner of this node.</param>
+/// <param name="Time">The clock.</param>
+/// <param name="SnapshotEvery">As <see cref="InstanceSettings.SnapshotEvery"/>.</param>
+public sealed record InstanceSurroundings(
+    InstanceDecider Decider, IActorRef Runner, TimeProvider Time, int SnapshotEvery);
+
 /// <summary>Puts the instances and their wakers into an actor system.</summary>
 public static class InstanceHosting
 {
@@ -20,7 +28,7 @@ public static class InstanceHosting
     public const string Region = "instance";
 
     /// <summary>
-    /// Adds the serializer, the shard region of instances and wakers, the runner of this node
+    /// Adds the serializers, the shard region of instances and wakers, the runner of this node
     /// (<paramref name="runner"/> gets the region to report to), and the clock that keeps the wakers alive.
     /// </summary>
     public static AkkaConfigurationBuilder AddInstances(
@@ -28,13 +36,16 @@ public static class InstanceHosting
         Func<IActorRef, Props> runner, TimeProvider time) => builder
         .WithCustomSerializer(
             "runtara-instance-event", [typeof(InstanceEvent)], system => new InstanceEventSerializer(system))
+        .WithCustomSerializer(
+            "runtara-instance-snapshot", [typeof(InstanceSnapshot)], system => new InstanceSnapshotSerializer(system))
         .WithShardRegion<InstanceRegion>(
             Region,
             (_, registry, _) =>
             {
                 var decider = new InstanceDecider(instances);
                 var with = new Lazy<InstanceSurroundings>(
-                    () => new InstanceSurroundings(decider, registry.Get<RunnerOfNode>(), time));
+                    () => new InstanceSurroundings(
+                        decider, registry.Get<RunnerOfNode>(), time, instances.SnapshotEvery));
                 // Not an expression: compiling one costs more than recovering an instance.
                 return id => WakerActor.ShardOf(id) is { } shard
                     ? Props.Create(typeof(WakerActor), shard, catalog, wakes, time)

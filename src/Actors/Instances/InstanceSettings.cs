@@ -34,4 +34,10 @@ public sealed record InstanceSettings
 
     /// <summary>The most checkpoints of one instance. Default 100,000.</summary>
     public int CheckpointsMax { get; init; } = 100_000;
+
+    /// <summary>
+    /// After how many events a snapshot of an instance is saved, so that a recovery need not read them again; 0: none
+    /// is saved or used. Default 2,000.
+    /// </summary>
+    public int SnapshotEvery { get; init; } = 2000;
 }

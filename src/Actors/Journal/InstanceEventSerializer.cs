@@ -4,6 +4,7 @@ using Akka.Serialization;
 using Google.Protobuf;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
+using static Runtara.Actors.Journal.RowTimes;
 
 namespace Runtara.Actors.Journal;
 
@@ -276,10 +277,6 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         id == Guid.Empty ? ByteString.Empty : ByteString.CopyFrom(id.ToByteArray(bigEndian: true));
 
     private static Guid Id(ByteString bytes) => bytes.IsEmpty ? Guid.Empty : new Guid(bytes.Span, bigEndian: true);
-
-    private static long Us(DateTimeOffset at) => (at - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
-
-    private static DateTimeOffset At(long us) => DateTimeOffset.UnixEpoch.AddTicks(us * TimeSpan.TicksPerMicrosecond);
 }
 
 internal static class RowSetting

@@ -68,6 +68,9 @@ internal sealed class Machine
         return _decider.EffectsOnRecovery(State, Now);
     }
 
+    /// <summary>Puts what was kept of the state in its place.</summary>
+    public void Keep(Func<InstanceState, InstanceState> kept) => State = kept(State);
+
     public static InstanceCommand.Start Start(string input = "{}", int timeoutSeconds = 300) => new(
         Id, Tenant, Image, "orders", new string('a', 64), System.Text.Encoding.UTF8.GetBytes(input),
         TimeSpan.FromSeconds(timeoutSeconds), ImmutableSortedDictionary<string, string>.Empty);

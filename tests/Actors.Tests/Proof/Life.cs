@@ -16,12 +16,20 @@ internal sealed class Life
     private readonly Oracle _oracle = new();
     private readonly Containers _containers = new();
 
-    internal static void Live(Step[] steps)
+    /// <summary>
+    /// Answers what was journaled. <paramref name="kept"/> is what memory makes of the state after each step.
+    /// </summary>
+    internal static IReadOnlyList<InstanceEvent> Live(Step[] steps, Func<InstanceState, InstanceState>? kept = null)
     {
         var life = new Life();
         foreach (var step in steps)
+        {
             life.Take(step);
+            if (kept is not null)
+                life._machine.Keep(kept);
+        }
         life.Nothing_is_stuck();
+        return life._machine.Journal;
     }
 
     private InstanceState State => _machine.State;
