@@ -2,6 +2,7 @@ using LinqToDB.Data;
 using Runtara.Actors.Images;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Queries;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence;
 
@@ -37,6 +38,14 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
 
     /// <summary>Deletes rows up to a sequence number and remembers the highest one deleted.</summary>
     public abstract ValueTask DeleteToAsync(string persistenceId, long toSequenceNr, CancellationToken cancellation);
+
+    /// <summary>
+    /// Stores a snapshot in place of an older one. Does nothing when there is a newer one, or when its event is not in
+    /// the journal, or its instance is gone.
+    /// </summary>
+    public abstract ValueTask SaveSnapshotAsync(SnapshotRow row, CancellationToken cancellation);
+
+    public abstract ValueTask DeleteSnapshotAsync(SnapshotDeletion deletion, CancellationToken cancellation);
 
     /// <summary>One step of a removal, in one short transaction; says how many rows it removed.</summary>
     public abstract ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation);

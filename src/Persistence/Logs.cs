@@ -31,6 +31,19 @@ internal static partial class Logs
     public static partial void FaultsOnPurpose(
         ILogger logger, double before, double after, double delayed, int seed);
 
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The snapshot of {PersistenceId} cannot be used, so its whole journal is read; the next snapshot "
+            + "takes its place: {Cause}")]
+    public static partial void SnapshotUnusable(ILogger logger, string persistenceId, string cause);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "A snapshot of {PersistenceId} at event {SequenceNr} was not saved; nothing is lost, its next "
+            + "recovery takes longer: {Cause}")]
+    public static partial void SnapshotNotSaved(
+        ILogger logger, string persistenceId, long sequenceNr, string cause);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "A journal reply could not be sent")]
     public static partial void ReplyFailed(ILogger logger, Exception cause);
 }

@@ -4,11 +4,12 @@ using Runtara.Actors.Runners;
 using Runtara.Actors.Wakes;
 using Runtara.Persistence.Faults;
 using Runtara.Persistence.Journal;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence;
 
 /// <summary>
-/// The durable memory of a node: journal, catalog and image bytes in one database. One per process (or per actor
+/// The durable memory of a node: journal, snapshots, catalog and image bytes in one database. One per process (or per actor
 /// system), opened before the actor system starts and disposed after it has ended.
 /// </summary>
 public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
@@ -22,6 +23,7 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
         Options = options;
         Writer = new JournalWriter(database, options);
         Replayer = new ReplayReader(database, options);
+        Snapshots = new SnapshotWriter(database, options);
         Catalog = new Catalog(database);
         Images = database.CreateImageStore(database);
         Retention = new Retention(database, Writer);
@@ -42,6 +44,8 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     internal JournalWriter Writer { get; }
 
     internal ReplayReader Replayer { get; }
+
+    internal SnapshotWriter Snapshots { get; }
 
     internal Database Database => _database;
 
@@ -96,6 +100,7 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await Writer.DisposeAsync();
+        await Snapshots.DisposeAsync();
         await Replayer.DisposeAsync();
         await Catalog.CloseAsync();
         await _database.DisposeAsync();

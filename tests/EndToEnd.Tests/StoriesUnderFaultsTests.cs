@@ -27,7 +27,8 @@ public sealed class StoriesUnderFaultsTests(WorkflowImage workflow)
 
     private async Task TellAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl) { FaultPercent = 5 };
+        // Few enough events for an order to have a snapshot when the daemon is killed.
+        await using var daemon = new DaemonProcess(databaseUrl, "instances.snapshot-every=10") { FaultPercent = 5 };
         await daemon.StartAsync();
         try
         {

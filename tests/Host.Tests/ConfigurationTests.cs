@@ -188,6 +188,8 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("quic.certificate=a.pem", "runtara.quic.certificate: needs runtara.quic.certificate-key")]
     [InlineData("quic.certificate-key=a.pem", "runtara.quic.certificate: needs runtara.quic.certificate-key")]
     [InlineData("instances.max-attempts=0", "runtara.instances.max-attempts: must be at least 1")]
+    [InlineData("instances.snapshot-every=9", "runtara.instances.snapshot-every: must be 0 (never) or at least 10")]
+    [InlineData("instances.snapshot-every=-1", "runtara.instances.snapshot-every: '-1' is not a whole number")]
     [InlineData("wakes.horizon=5s", "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval")]
     [InlineData("instances.backoff-max=500ms", "runtara.instances.backoff-max: must not be less than")]
     [InlineData("quic.streams-max=0", "runtara.quic.streams-max: must be at least 1")]
@@ -312,7 +314,6 @@ public sealed class ConfigurationTests : IDisposable
         Assert.False(akka.GetBoolean("akka.coordinated-shutdown.exit-clr", true));
         Assert.Empty(akka.GetStringList("akka.cluster.sharding.distributed-data.durable.keys"));
         Assert.Equal(500, akka.GetInt("akka.persistence.max-concurrent-recoveries"));
-        Assert.Equal("akka.persistence.no-snapshot-store", akka.GetString("akka.persistence.snapshot-store.plugin"));
     }
 
     [Theory]

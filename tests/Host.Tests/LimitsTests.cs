@@ -27,6 +27,7 @@ public sealed class LimitsTests
     {
         var instances = _options.Instances;
         Assert.Equal((100_000, 10_000), (instances.CheckpointsMax, instances.CustomSignalsMax));
+        Assert.Equal(2000, instances.SnapshotEvery);
         Assert.Equal(16 * Environment.ProcessorCount, _options.Runner.Capacity);
         Assert.Equal(3, instances.MaxAttempts);
         Assert.Equal((1, 60), (instances.BackoffMin.TotalSeconds, instances.BackoffMax.TotalSeconds));

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Runtara.Testing.Postgres;
 
 namespace Runtara.Persistence.Tests;
@@ -13,10 +15,16 @@ public abstract class StoreFixture : IAsyncLifetime
 
     public string DataDirectory => _directory;
 
+    /// <summary>What the store logged.</summary>
+    public RecordingLogger Log { get; } = new();
+
     public async Task InitializeAsync()
     {
         Options = Configure(
-            new StoreOptions { DatabaseUrl = await CreateDatabaseAsync(), DataDirectory = _directory });
+            new StoreOptions
+            {
+                DatabaseUrl = await CreateDatabaseAsync(), DataDirectory = _directory, Logger = Log,
+            });
         Store = await Store.OpenAsync(Options, CancellationToken.None);
     }
 
@@ -32,6 +40,23 @@ public abstract class StoreFixture : IAsyncLifetime
     protected abstract Task<string> CreateDatabaseAsync();
 
     protected virtual StoreOptions Configure(StoreOptions options) => options;
+}
+
+public sealed class RecordingLogger : ILogger
+{
+    private readonly ConcurrentQueue<string> _lines = [];
+
+    public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => true;
+
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+        Func<TState, Exception?, string> formatter) => _lines.Enqueue($"{logLevel}: {formatter(state, exception)}");
+
+    /// <summary>The lines that have this in them.</summary>
+    public IReadOnlyList<string> LinesOf(string text) =>
+        [.. _lines.Where(l => l.Contains(text, StringComparison.Ordinal))];
 }
 
 public class SqliteFixture : StoreFixture

@@ -2,13 +2,14 @@ using LinqToDB.Data;
 using Runtara.Actors.Images;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Queries;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Faults;
 
 /// <summary>
 /// A database whose calls fail on purpose: commits and the search for them, recoveries, uploads, and every try of an
-/// operation that is repeated during an outage, which is how catalog, checkpoints, images and deletions come to it.
-/// <see cref="Catalog.PingAsync"/> is left alone: it says whether the real database answers.
+/// operation that is repeated during an outage, which is how catalog, checkpoints, images, new snapshots and deletions
+/// come to it. <see cref="Catalog.PingAsync"/> is left alone: it says whether the real database answers.
 /// </summary>
 internal sealed class FaultyDatabase : Database
 {
@@ -44,6 +45,12 @@ internal sealed class FaultyDatabase : Database
     public override ValueTask DeleteToAsync(
         string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
         _inner.DeleteToAsync(persistenceId, toSequenceNr, cancellation);
+
+    public override ValueTask SaveSnapshotAsync(SnapshotRow row, CancellationToken cancellation) =>
+        _inner.SaveSnapshotAsync(row, cancellation);
+
+    public override ValueTask DeleteSnapshotAsync(SnapshotDeletion deletion, CancellationToken cancellation) =>
+        _inner.DeleteSnapshotAsync(deletion, cancellation);
 
     public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
         _inner.RemoveAsync(removal, cancellation);
@@ -87,11 +94,17 @@ internal sealed class FaultyDatabase : Database
 
     private sealed class FaultyReplaySource(IReplaySource inner, FaultDraws faults) : IReplaySource
     {
-        public async ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation) =>
+        public ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation) =>
+            CallAsync(() => inner.ReadAsync(replays, cancellation), cancellation);
+
+        public ValueTask ReadSnapshotsAsync(IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation) =>
+            CallAsync(() => inner.ReadSnapshotsAsync(reads, cancellation), cancellation);
+
+        private async ValueTask CallAsync(Func<ValueTask> read, CancellationToken cancellation) =>
             await faults.CallAsync(
                 async () =>
                 {
-                    await inner.ReadAsync(replays, cancellation);
+                    await read();
                     return true;
                 },
                 cancellation);

@@ -1,3 +1,5 @@
+using Runtara.Persistence.Snapshots;
+
 namespace Runtara.Persistence.Journal;
 
 /// <summary>A stored event as the database gives it back.</summary>
@@ -5,24 +7,20 @@ internal readonly record struct StoredRow(
     long SequenceNr, long AtMicros, int SerializerId, string Manifest, string Writer, byte[] Payload);
 
 /// <summary>
-/// One recovery under way. It remembers how far it got, so that a read that broke off goes on where it was.
+/// The events of one recovery under way. It remembers how far it got, so that a read that broke off goes on where it was.
 /// </summary>
-internal abstract class Replay(string persistenceId, long from, long to, long max)
+internal abstract class Replay(string persistenceId, long from, long to, long max) : RecoveryRead(persistenceId)
 {
     private long _next = Math.Max(1, from);
     private long _left = max;
     private long _highest = -1;
     private bool _atStart = true;
 
-    public string PersistenceId { get; } = persistenceId;
-
     public long From => _next;
 
     public long To { get; } = to;
 
     public long Left => _left;
-
-    public bool IsFinished { get; private set; }
 
     /// <summary>Says what the highest number is and up to where rows were deleted. Called before any row.</summary>
     public void Begin(long highest, long deletedTo)
@@ -64,24 +62,13 @@ internal abstract class Replay(string persistenceId, long from, long to, long ma
             Gap();
             return;
         }
-        IsFinished = true;
+        TryFinish();
         Succeed(_atStart ? _highest : Math.Max(_highest, _next - 1));
-    }
-
-    /// <summary>The recovery fails with this cause.</summary>
-    public void Fail(Exception cause)
-    {
-        if (IsFinished)
-            return;
-        IsFinished = true;
-        Failed(cause);
     }
 
     protected abstract void Deliver(in StoredRow row);
 
     protected abstract void Succeed(long highest);
-
-    protected abstract void Failed(Exception cause);
 
     private bool Gap()
     {
@@ -95,6 +82,9 @@ internal interface IReplaySource : IAsyncDisposable
 {
     /// <summary>Gives each replay its <c>Begin</c>, rows, and <c>End</c>; throws when the database is away.</summary>
     ValueTask ReadAsync(IReadOnlyList<Replay> replays, CancellationToken cancellation);
+
+    /// <summary>Gives each read its answer; throws when the database is away.</summary>
+    ValueTask ReadSnapshotsAsync(IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation);
 
     ValueTask ResetAsync();
 }

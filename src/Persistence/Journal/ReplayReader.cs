@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Journal;
 
@@ -7,7 +8,7 @@ internal sealed class ReplayReader : IAsyncDisposable
 {
     private const int Readers = 2;
 
-    private readonly Channel<Replay> _queue = Channel.CreateUnbounded<Replay>();
+    private readonly Channel<RecoveryRead> _queue = Channel.CreateUnbounded<RecoveryRead>();
     private readonly CancellationTokenSource _stop = new();
     private readonly Database _database;
     private readonly StoreOptions _options;
@@ -19,10 +20,10 @@ internal sealed class ReplayReader : IAsyncDisposable
         _loops = Enumerable.Range(0, Readers).Select(_ => Task.Run(RunAsync)).ToArray();
     }
 
-    public void Enqueue(Replay replay)
+    public void Enqueue(RecoveryRead read)
     {
-        if (!_queue.Writer.TryWrite(replay))
-            replay.Fail(new ObjectDisposedException(nameof(Store)));
+        if (!_queue.Writer.TryWrite(read))
+            read.Fail(new ObjectDisposedException(nameof(Store)));
     }
 
     public async ValueTask DisposeAsync()
@@ -30,21 +31,22 @@ internal sealed class ReplayReader : IAsyncDisposable
         _queue.Writer.TryComplete();
         await _stop.CancelAsync();
         await Task.WhenAll(_loops);
-        while (_queue.Reader.TryRead(out var replay))
-            replay.Fail(new ObjectDisposedException(nameof(Store)));
+        while (_queue.Reader.TryRead(out var read))
+            read.Fail(new ObjectDisposedException(nameof(Store)));
         _stop.Dispose();
     }
 
     private async Task RunAsync()
     {
         await using var source = _database.OpenReplaySource();
-        var batch = new List<Replay>();
+        var batch = new List<RecoveryRead>();
         while (await WaitAsync())
         {
             batch.Clear();
-            while (batch.Count < _options.ReplayBatchMax && _queue.Reader.TryRead(out var replay))
-                batch.Add(replay);
-            await AnswerAsync(source, batch);
+            while (batch.Count < _options.ReplayBatchMax && _queue.Reader.TryRead(out var read))
+                batch.Add(read);
+            await AnswerAsync(source, batch.OfType<SnapshotRead>().ToList(), source.ReadSnapshotsAsync);
+            await AnswerAsync(source, batch.OfType<Replay>().ToList(), source.ReadAsync);
         }
     }
 
@@ -60,14 +62,16 @@ internal sealed class ReplayReader : IAsyncDisposable
         }
     }
 
-    private async ValueTask AnswerAsync(IReplaySource source, List<Replay> batch)
+    private async ValueTask AnswerAsync<T>(
+        IReplaySource source, List<T> batch, Func<IReadOnlyList<T>, CancellationToken, ValueTask> read)
+        where T : RecoveryRead
     {
         Database.Outage? outage = null;
         while (batch.Count > 0)
         {
             try
             {
-                await source.ReadAsync(batch, _stop.Token);
+                await read(batch, _stop.Token);
                 return;
             }
             catch (Exception e) when (_database.IsOutage(e) && outage is not { IsOver: true })

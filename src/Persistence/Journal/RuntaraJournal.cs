@@ -20,9 +20,7 @@ internal sealed class RuntaraJournal : WriteJournalBase
 
     public RuntaraJournal()
     {
-        _store = Context.System.Settings.Setup.Get<JournalSetup>() is { HasValue: true, Value: var setup }
-            ? setup.Store
-            : throw new InvalidOperationException("The actor system has no JournalSetup: see PersistenceHosting");
+        _store = JournalSetup.StoreOf(Context.System);
         _publish = Akka.Persistence.Persistence.Instance.Apply(Context.System).Settings.Internal.PublishPluginCommands;
     }
 

@@ -7,6 +7,7 @@ using Runtara.Actors.Images;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Projection;
 using Runtara.Persistence.Queries;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Postgres;
 
@@ -18,8 +19,8 @@ internal sealed class PostgresDatabase : Database
     // A server has 100 by default, for all its clients; more than a few for each of its cores make nothing faster.
     private const int QueryConnections = 30;
 
-    // The lanes and the readers of recoveries, with room for those that are being replaced.
-    private const int JournalConnections = 8;
+    // The lanes, the readers of recoveries and the writer of snapshots, with room for those that are being replaced.
+    private const int JournalConnections = 9;
 
     private readonly DataOptions _catalogOptions;
     private readonly NpgsqlDataSource _journal;
@@ -117,6 +118,12 @@ internal sealed class PostgresDatabase : Database
         }
         await batch.ExecuteNonQueryAsync(cancellation);
     }
+
+    public override ValueTask SaveSnapshotAsync(SnapshotRow row, CancellationToken cancellation) =>
+        PostgresSnapshots.SaveAsync(_journal, row, cancellation);
+
+    public override ValueTask DeleteSnapshotAsync(SnapshotDeletion deletion, CancellationToken cancellation) =>
+        PostgresSnapshots.DeleteAsync(Source, deletion, cancellation);
 
     public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
         PostgresRetention.RemoveAsync(Source, removal, cancellation);

@@ -1,5 +1,6 @@
 using Npgsql;
 using Runtara.Persistence.Journal;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Postgres;
 
@@ -39,6 +40,12 @@ internal sealed class PostgresReplaySource(NpgsqlDataSource source) : IReplaySou
         }
         foreach (var replay in replays)
             replay.End();
+    }
+
+    public async ValueTask ReadSnapshotsAsync(IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation)
+    {
+        _connection ??= await source.OpenConnectionAsync(cancellation);
+        await PostgresSnapshots.ReadAsync(_connection, reads, cancellation);
     }
 
     public async ValueTask ResetAsync()

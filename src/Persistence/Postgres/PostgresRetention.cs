@@ -49,6 +49,14 @@ internal static class PostgresRetention
         SELECT count(*) FROM gone
         """;
 
+    // A statement of its own, within the transaction that took the instances: so it also sees a snapshot that was
+    // committed while the first one looked for them.
+    private const string Snapshots =
+        """
+        DELETE FROM snapshot s WHERE s.instance_id = ANY ($1)
+          AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.instance_id = s.instance_id)
+        """;
+
     private const string Journal =
         """
         DELETE FROM journal WHERE ctid = ANY (ARRAY(
@@ -68,13 +76,10 @@ internal static class PostgresRetention
         NpgsqlDataSource source, Removal removal, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
+        if (removal.Step is RemovalStep.Instances)
+            return await RemoveInstancesAsync(connection, removal, cancellation);
         await using var command = new NpgsqlCommand(SqlOf(removal.Step), connection);
         command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. removal.Instances] });
-        if (removal.Step is RemovalStep.Instances)
-        {
-            command.Parameters.Add(new NpgsqlParameter<long> { TypedValue = removal.FinishedUntil });
-            return (int)(long)(await command.ExecuteScalarAsync(cancellation))!;
-        }
         if (removal.Step is not RemovalStep.Marks)
             command.Parameters.Add(new NpgsqlParameter<int> { TypedValue = removal.RowsMax });
         if (removal.Step is RemovalStep.Checkpoints or RemovalStep.Events or RemovalStep.CustomSignals)
@@ -82,12 +87,43 @@ internal static class PostgresRetention
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
+    private static async ValueTask<int> RemoveInstancesAsync(
+        NpgsqlConnection connection, Removal removal, CancellationToken cancellation)
+    {
+        string[] ids = [.. removal.Instances];
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand(Instances)
+                {
+                    Parameters =
+                    {
+                        new NpgsqlParameter<string[]> { TypedValue = ids },
+                        new NpgsqlParameter<long> { TypedValue = removal.FinishedUntil },
+                    },
+                },
+                new NpgsqlBatchCommand(Snapshots)
+                {
+                    Parameters = { new NpgsqlParameter<string[]> { TypedValue = ids } },
+                },
+            },
+        };
+        await using var reader = await batch.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        var gone = (int)reader.GetInt64(0);
+        // Reads the second one to its end: a statement that fails must not go unnoticed.
+        while (await reader.NextResultAsync(cancellation))
+        {
+        }
+        return gone;
+    }
+
     private static string SqlOf(RemovalStep step) => step switch
     {
         RemovalStep.Checkpoints => Checkpoints,
         RemovalStep.Events => Events,
         RemovalStep.CustomSignals => CustomSignals,
-        RemovalStep.Instances => Instances,
         RemovalStep.Journal => Journal,
         RemovalStep.Marks => Marks,
         _ => throw new UnreachableException(step.ToString()),

@@ -10,7 +10,7 @@ internal static class PostgresSchema
         "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, applied_at bigint NOT NULL)";
 
     public static readonly IReadOnlyList<string> Migrations =
-        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex];
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots];
 
     /// <summary>A server built without lz4 keeps its default compression.</summary>
     public const string Compression =
@@ -157,4 +157,19 @@ internal static class PostgresSchema
 
     private const string FinishedIndex =
         "CREATE INDEX instance_finished ON instance (status, finished_at) WHERE finished_at IS NOT NULL";
+
+    private const string Snapshots =
+        """
+        CREATE TABLE snapshot (
+          instance_id text COLLATE "C" PRIMARY KEY,
+          seq bigint NOT NULL,
+          at bigint NOT NULL,
+          serializer int NOT NULL,
+          manifest text COLLATE "C" NOT NULL,
+          payload bytea NOT NULL);
+        DO $$ BEGIN
+          ALTER TABLE snapshot ALTER COLUMN payload SET COMPRESSION lz4;
+        EXCEPTION WHEN OTHERS THEN NULL;
+        END $$;
+        """;
 }

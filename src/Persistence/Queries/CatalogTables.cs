@@ -104,6 +104,15 @@ internal sealed class CustomSignalTable
     [Column("payload"), NotNull] public byte[] Payload { get; set; } = [];
 }
 
+/// <summary>The snapshot table as the queries see it.</summary>
+[Table("snapshot")]
+internal sealed class SnapshotTable
+{
+    [Column("instance_id"), PrimaryKey, NotNull] public string Id { get; set; } = "";
+
+    [Column("payload"), NotNull] public byte[] Payload { get; set; } = [];
+}
+
 /// <summary>The image table as the queries see it.</summary>
 [Table("image")]
 internal sealed class ImageTable

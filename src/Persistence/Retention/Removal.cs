@@ -13,8 +13,8 @@ internal enum RemovalStep
     CustomSignals,
 
     /// <summary>
-    /// The instance itself: its row goes and <c>journal_deleted</c> says that its events count no more. From here on
-    /// the id is free. Passes over an instance that still has checkpoints, events or signals.
+    /// The instance itself: its row and its snapshot go and <c>journal_deleted</c> says that its events count no more.
+    /// From here on the id is free. Passes over an instance that still has checkpoints, events or signals.
     /// </summary>
     Instances,
 

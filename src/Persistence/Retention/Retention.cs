@@ -17,14 +17,14 @@ namespace Runtara.Persistence;
 //    comes up after the answer has to recover first, so it waits, and then finds an empty journal.
 // 4. An instance lives in one shard and a shard on one node, so a node removes only what its own shards would run.
 //
-// The row goes in one transaction with the mark that the events count no more (journal_deleted, which recoveries
-// obey), so a crash in between leaves an id that is either still there or free. The events themselves may be many and
+// The row goes in one transaction with the snapshot and the mark that the events count no more (journal_deleted, which
+// recoveries obey), so a crash in between leaves an id that is either still there or free. The events themselves may be many and
 // go afterwards in pieces, the mark last; what a crash left of them is found by FindLeftoversAsync. Checkpoints, events
 // for lists and custom signals go before the row: a new instance of the same id must not find any.
 
 /// <summary>
-/// Removes instances that ended long ago with everything they have: checkpoints, listed events, signals, journal. In
-/// short transactions with pauses, so that live work goes on. Two nodes that do the same do no harm.
+/// Removes instances that ended long ago with everything they have: checkpoints, listed events, signals, snapshot,
+/// journal. In short transactions with pauses, so that live work goes on. Two nodes that do the same do no harm.
 /// </summary>
 public sealed class Retention
 {
@@ -59,7 +59,12 @@ public sealed class Retention
             (db, token) => db.GetTable<InstanceTable>()
                 .Where(i => i.Status == number && i.FinishedAt < micros && (all || mine.Contains(i.Shard)))
                 .OrderBy(i => i.FinishedAt).Take(limit)
-                .Select(i => new { i.Id, i.FinishedAt, Bytes = Length(i.Input) + Length(i.Output) })
+                .Select(i => new
+                {
+                    i.Id, i.FinishedAt,
+                    Bytes = Length(i.Input) + Length(i.Output) + Length(
+                        db.GetTable<SnapshotTable>().Where(s => s.Id == i.Id).Select(s => s.Payload).FirstOrDefault()),
+                })
                 .ToListAsync(token),
             cancellation);
         return rows.ConvertAll(r => new ExpiredInstance(
@@ -160,7 +165,7 @@ public sealed class Retention
     private static Task PauseAsync(RetentionPace pace, CancellationToken cancellation) =>
         Task.Delay(pace.Pause, pace.Time, cancellation);
 
-    // Inputs and outputs are large; a part of the rows has no more bytes than any other transaction here.
+    // Inputs, outputs and snapshots are large; a part of the rows has no more bytes than any other transaction here.
     private static IEnumerable<IReadOnlyList<string>> Parts(
         IReadOnlyList<ExpiredInstance> expired, IReadOnlyList<string> free)
     {
@@ -196,7 +201,7 @@ public sealed class Retention
 /// <summary>An instance that ended long enough ago.</summary>
 /// <param name="Instance">The instance.</param>
 /// <param name="FinishedAt">When it ended.</param>
-/// <param name="Bytes">The size of its input and output.</param>
+/// <param name="Bytes">The size of its input, output and snapshot.</param>
 public sealed record ExpiredInstance(InstanceId Instance, DateTimeOffset FinishedAt, long Bytes);
 
 /// <summary>How fast a removal may go.</summary>

@@ -6,6 +6,7 @@ using Runtara.Actors.Images;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Projection;
 using Runtara.Persistence.Queries;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Sqlite;
 
@@ -137,6 +138,18 @@ internal sealed class SqliteDatabase : Database
             Execute(connection, "DELETE FROM journal WHERE persistence_id = $id AND seq <= $to", parameters);
             return true;
         });
+        return ValueTask.CompletedTask;
+    }
+
+    public override ValueTask SaveSnapshotAsync(SnapshotRow row, CancellationToken cancellation)
+    {
+        Write(connection => SqliteSnapshots.Save(connection, row));
+        return ValueTask.CompletedTask;
+    }
+
+    public override ValueTask DeleteSnapshotAsync(SnapshotDeletion deletion, CancellationToken cancellation)
+    {
+        Write(connection => SqliteSnapshots.Delete(connection, deletion));
         return ValueTask.CompletedTask;
     }
 

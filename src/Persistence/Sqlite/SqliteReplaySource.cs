@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using Runtara.Persistence.Journal;
+using Runtara.Persistence.Snapshots;
 
 namespace Runtara.Persistence.Sqlite;
 
@@ -14,9 +15,20 @@ internal sealed class SqliteReplaySource(SqliteDatabase database) : IReplaySourc
         foreach (var replay in replays)
         {
             cancellation.ThrowIfCancellationRequested();
-            // One snapshot for bounds and rows.
+            // One view of the database for bounds and rows.
             using var transaction = _connection.BeginTransaction(deferred: true);
             Read(_connection, replay);
+        }
+        return ValueTask.CompletedTask;
+    }
+
+    public ValueTask ReadSnapshotsAsync(IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation)
+    {
+        _connection ??= database.Connect();
+        foreach (var read in reads)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            SqliteSnapshots.Read(_connection, read);
         }
         return ValueTask.CompletedTask;
     }

@@ -47,6 +47,12 @@ internal static class SqliteRetention
 
     private const string Instances = $"DELETE FROM instance WHERE {Expired}";
 
+    private const string Snapshots =
+        """
+        DELETE FROM snapshot WHERE instance_id IN (SELECT value FROM json_each($ids))
+          AND NOT EXISTS (SELECT 1 FROM instance i WHERE i.instance_id = snapshot.instance_id)
+        """;
+
     private const string Journal =
         """
         DELETE FROM journal WHERE (persistence_id, seq) IN (
@@ -75,7 +81,9 @@ internal static class SqliteRetention
             case RemovalStep.CustomSignals: return SqliteDatabase.Execute(connection, CustomSignals, ids, rows, bytes);
             case RemovalStep.Instances:
                 SqliteDatabase.Execute(connection, MarkJournal, ids, until);
-                return SqliteDatabase.Execute(connection, Instances, ids, until);
+                var gone = SqliteDatabase.Execute(connection, Instances, ids, until);
+                SqliteDatabase.Execute(connection, Snapshots, ids);
+                return gone;
             case RemovalStep.Journal: return SqliteDatabase.Execute(connection, Journal, ids, rows);
             case RemovalStep.Marks: return SqliteDatabase.Execute(connection, Marks, ids);
             default: throw new UnreachableException(removal.Step.ToString());

@@ -7,7 +7,7 @@ internal static class SqliteSchema
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
     public static readonly IReadOnlyList<string> Migrations =
-        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex];
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots];
 
     private const string Tables =
         """
@@ -128,4 +128,15 @@ internal static class SqliteSchema
 
     private const string FinishedIndex =
         "CREATE INDEX instance_finished ON instance (status, finished_at) WHERE finished_at IS NOT NULL";
+
+    private const string Snapshots =
+        """
+        CREATE TABLE snapshot (
+          instance_id TEXT PRIMARY KEY,
+          seq INTEGER NOT NULL,
+          at INTEGER NOT NULL,
+          serializer INTEGER NOT NULL,
+          manifest TEXT NOT NULL,
+          payload BLOB NOT NULL);
+        """;
 }

@@ -118,7 +118,7 @@ public class EdgeHost : IAsyncLifetime
             .WithClustering(new ClusterOptions())
             .AddRuntaraJournal(_store)
             .AddInstances(
-                new InstanceSettings { CheckpointsMax = 50 }, new WakeSettings(), _store,
+                new InstanceSettings { CheckpointsMax = 50, SnapshotEvery = 3 }, new WakeSettings(), _store,
                 region => Props.Create(typeof(RecordingRunner), region, _commands), time)
             .AddStartup((system, _) =>
             {

@@ -2,6 +2,7 @@ using LinqToDB.Data;
 using Runtara.Actors.Images;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Queries;
+using Runtara.Persistence.Snapshots;
 using Runtara.Persistence.Sqlite;
 
 namespace Runtara.Persistence.Tests.Journal;
@@ -153,6 +154,12 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
         public override ValueTask DeleteToAsync(
             string persistenceId, long toSequenceNr, CancellationToken cancellation) =>
                 throw new NotSupportedException();
+
+        public override ValueTask SaveSnapshotAsync(SnapshotRow row, CancellationToken cancellation) =>
+            throw new NotSupportedException();
+
+        public override ValueTask DeleteSnapshotAsync(SnapshotDeletion deletion, CancellationToken cancellation) =>
+            throw new NotSupportedException();
 
         public override ValueTask<int> RemoveAsync(Removal removal, CancellationToken cancellation) =>
             throw new NotSupportedException();

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Akka.Actor;
 using Akka.Serialization;
 using Runtara.Actors.Instances;
+using Runtara.Actors.Journal;
 
 namespace Runtara.Persistence.Tests.Journal;
 
@@ -52,7 +53,9 @@ public static class TestSystem
         akka.loglevel = WARNING
         akka.persistence.publish-plugin-commands = on
         akka.actor.serializers.test = "{{typeof(TestSerializer).AssemblyQualifiedName}}"
+        akka.actor.serializers.snapshot = "{{typeof(InstanceSnapshotSerializer).AssemblyQualifiedName}}"
         akka.actor.serialization-bindings {
+          "{{typeof(InstanceSnapshot).AssemblyQualifiedName}}" = snapshot
           "{{typeof(InstanceEvent).AssemblyQualifiedName}}" = test
           "{{typeof(Blob).AssemblyQualifiedName}}" = test
           "{{typeof(Unserializable).AssemblyQualifiedName}}" = test

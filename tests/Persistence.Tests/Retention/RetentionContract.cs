@@ -5,6 +5,8 @@ using Akka.Persistence;
 using Akka.TestKit.Xunit2;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
+using Runtara.Persistence.Projection;
+using Runtara.Persistence.Snapshots;
 using Runtara.Persistence.Tests.Journal;
 
 namespace Runtara.Persistence.Tests;
@@ -15,6 +17,7 @@ public abstract class RetentionContract : TestKit
     private static readonly DateTimeOffset Zero = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
     private static readonly RetentionPace Pace = new(500, TimeSpan.Zero, TimeProvider.System);
     private static readonly IReadOnlySet<int> AllShards = Enumerable.Range(0, InstanceShard.Count).ToHashSet();
+    private const int SnapshotBytes = 1000;
     private readonly string _prefix = $"r-{Guid.NewGuid():N}";
     private readonly string _writer = Guid.NewGuid().ToString();
     private readonly StoreFixture _fixture;
@@ -31,14 +34,17 @@ public abstract class RetentionContract : TestKit
         Save(id, 1, Life(id));
         await _fixture.ExecuteAsync(
             $"INSERT INTO custom_signal SELECT '{id}', 1, 'key', 0, payload FROM journal LIMIT 1");
-        Assert.Equal("4 1 1 2 0 1", await RowsAsync(id));
-        var removed = await RemoveAsync(await ExpiredAsync(InstanceStatus.Completed, At(100)), Nobody);
+        await SaveSnapshotAsync(id);
+        Assert.Equal("4 1 1 2 0 1 1", await RowsAsync(id));
+        var expired = await ExpiredAsync(InstanceStatus.Completed, At(100));
+        Assert.Equal(SnapshotBytes + 8, Assert.Single(expired, e => e.Instance == id).Bytes);
+        var removed = await RemoveAsync(expired, Nobody);
         Assert.Contains(id, removed);
-        Assert.Equal("0 0 0 0 0 0", await RowsAsync(id));
+        Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
         Assert.Null(await _fixture.Store.Catalog.FindInstanceAsync(id, default));
         Save(id, 1, Started(id));
         Assert.Equal((1L, 1), Recover(id));
-        Assert.Equal("1 1 0 0 0 0", await RowsAsync(id));
+        Assert.Equal("1 1 0 0 0 0 0", await RowsAsync(id));
     }
 
     [Fact]
@@ -72,7 +78,7 @@ public abstract class RetentionContract : TestKit
         var live = (string[])["pending", "running", "sleeping", "paused"];
         Assert.Empty(await RemoveAsync([.. live.Select(n => new ExpiredInstance(Id(n), At(99999), 0))], Nobody));
         foreach (var name in live)
-            Assert.NotEqual("0 0 0 0 0 0", await RowsAsync(Id(name)));
+            Assert.NotEqual("0 0 0 0 0 0 0", await RowsAsync(Id(name)));
     }
 
     [Fact]
@@ -80,7 +86,10 @@ public abstract class RetentionContract : TestKit
     {
         var (awake, foreign, free) = (Id("awake"), Id("foreign"), Id("free"));
         foreach (var id in (InstanceId[])[awake, foreign, free])
+        {
             Save(id, 1, Life(id));
+            await SaveSnapshotAsync(id);
+        }
         var mine = AllShards.Except([InstanceShard.Of(foreign)]).Concat(
             [InstanceShard.Of(free), InstanceShard.Of(awake)]).ToHashSet();
         var isForeign = !mine.Contains(InstanceShard.Of(foreign));
@@ -88,6 +97,7 @@ public abstract class RetentionContract : TestKit
         var removed = await RemoveAsync(expired, new InstancesInMemory(mine, new HashSet<InstanceId> { awake }));
         Assert.Contains(free, removed);
         Assert.DoesNotContain(awake, removed);
+        Assert.Equal("4 1 0 0 0 0 1", await RowsAsync(awake));
         Assert.Equal(isForeign, !removed.Contains(foreign));
         Assert.NotEqual((0L, 0), Recover(awake));
     }
@@ -114,12 +124,13 @@ public abstract class RetentionContract : TestKit
     {
         var id = Id("cut");
         Save(id, 1, Life(id));
+        await SaveSnapshotAsync(id);
         using var crash = new CancellationTokenSource();
         var pauses = new CancellingPace(crash, after: 3);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await Retention.RemoveAsync(
             [new ExpiredInstance(id, At(20), 0)], _ => ValueTask.FromResult(Nobody),
             new RetentionPace(500, TimeSpan.FromMilliseconds(1), pauses), crash.Token));
-        Assert.Equal("4 0 0 0 1 0", await RowsAsync(id));
+        Assert.Equal("4 0 0 0 1 0 0", await RowsAsync(id));
         Assert.Equal((4L, 0), Recover(id));
         Assert.Contains(id, await Retention.FindLeftoversAsync(10_000, default));
 
@@ -128,7 +139,7 @@ public abstract class RetentionContract : TestKit
         Save(id, 6, new InstanceEvent.Failed("again", At(30)));
         Assert.Equal((6L, 2), Recover(id));
         Assert.Equal([id], await RemoveAsync([new ExpiredInstance(id, At(30), 0)], Nobody));
-        Assert.Equal("0 0 0 0 0 0", await RowsAsync(id));
+        Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
     }
 
     [Fact]
@@ -142,9 +153,9 @@ public abstract class RetentionContract : TestKit
         await _fixture.ExecuteAsync($"INSERT INTO journal_deleted VALUES ('{id}', 4)");
         var used = new InstancesInMemory(AllShards, new HashSet<InstanceId> { id });
         await Retention.RemoveLeftoversAsync([id], _ => ValueTask.FromResult(used), Pace, default);
-        Assert.Equal("4 0 0 0 1 0", await RowsAsync(id));
+        Assert.Equal("4 0 0 0 1 0 0", await RowsAsync(id));
         await Retention.RemoveLeftoversAsync([id], _ => ValueTask.FromResult(Nobody), Pace, default);
-        Assert.Equal("0 0 0 0 0 0", await RowsAsync(id));
+        Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
     }
 
     [Fact]
@@ -177,7 +188,7 @@ public abstract class RetentionContract : TestKit
         Assert.True(rounds > 5, $"{rounds} rounds of progress");
         Assert.True(pace.Pauses >= 80, $"{pace.Pauses} transactions for 20,000 rows, 250 at a time");
         Assert.Equal(0, load.Killed);
-        foreach (var table in (string[])["instance", "checkpoint", "event", "custom_signal"])
+        foreach (var table in (string[])["instance", "checkpoint", "event", "custom_signal", "snapshot"])
             Assert.Equal(0, await CountAsync(table, "instance_id", $"{_prefix}-big-"));
         Assert.Equal(0, await CountAsync("journal", "persistence_id", $"{_prefix}-big-"));
         Assert.Equal(load.Total, await CountAsync("journal", "persistence_id", $"{_prefix}-load-"));
@@ -241,14 +252,18 @@ public abstract class RetentionContract : TestKit
         }
     }
 
-    /// <summary>Rows in journal, instance, checkpoint, event, journal_deleted, custom_signal.</summary>
+    /// <summary>A snapshot after the last event of <see cref="Life"/>.</summary>
+    private async Task SaveSnapshotAsync(InstanceId id) => await _fixture.Store.Database.SaveSnapshotAsync(
+        new SnapshotRow(id.Value, 4, Micros.Of(At(20)), 1, "m", new byte[SnapshotBytes]), default);
+
+    /// <summary>Rows in journal, instance, checkpoint, event, journal_deleted, custom_signal, snapshot.</summary>
     private async Task<string> RowsAsync(InstanceId id)
     {
         var counts = new List<long>();
         foreach (var (table, column) in ((string, string)[])[
             ("journal", "persistence_id"), ("instance", "instance_id"), ("checkpoint", "instance_id"),
             ("event", "instance_id"), ("journal_deleted", "persistence_id"),
-            ("custom_signal", "instance_id")])
+            ("custom_signal", "instance_id"), ("snapshot", "instance_id")])
         {
             counts.Add(Convert.ToInt64(
                 await _fixture.ExecuteAsync($"SELECT count(*) FROM {table} WHERE {column} = '{id}'"),
