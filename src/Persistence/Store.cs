@@ -9,8 +9,8 @@ using Runtara.Persistence.Snapshots;
 namespace Runtara.Persistence;
 
 /// <summary>
-/// The durable memory of a node: journal, snapshots, catalog and image bytes in one database. One per process (or per actor
-/// system), opened before the actor system starts and disposed after it has ended.
+/// The durable memory of a node: journal, snapshots, catalog and image bytes in one database. One per process (or per
+/// actor system), opened before the actor system starts and disposed after it has ended.
 /// </summary>
 public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 {

@@ -10,8 +10,8 @@ using Runtara.Actors.Instances;
 namespace Runtara.Actors.Journal;
 
 /// <summary>
-/// Snapshots ↔ bytes: eight bytes of XxHash3 over the rest (big-endian), then a message of <c>snapshot.proto</c>. Throws
-/// on anything that it does not know or that was damaged; who asked reads the journal instead.
+/// Snapshots ↔ bytes: eight bytes of XxHash3 over the rest (big-endian), then a message of <c>snapshot.proto</c>.
+/// Throws on anything that it does not know or that was damaged; who asked reads the journal instead.
 /// </summary>
 public sealed class InstanceSnapshotSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {

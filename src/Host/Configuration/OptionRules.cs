@@ -27,8 +27,8 @@ internal static class OptionRules
             yield return "runtara.instances.max-attempts: must be at least 1";
         if (o.Instances.SnapshotEvery is > 0 and < 10)
         {
-            yield return "runtara.instances.snapshot-every: must be 0 (never) or at least 10: each one writes the whole "
-                + "state of an instance";
+            yield return "runtara.instances.snapshot-every: must be 0 (never) or at least 10: each one writes "
+                + "the whole state of an instance";
         }
         if (o.Wakes.Horizon <= o.Wakes.ScanInterval)
             yield return "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval, or wakes are late";

@@ -7,7 +7,8 @@ internal readonly record struct StoredRow(
     long SequenceNr, long AtMicros, int SerializerId, string Manifest, string Writer, byte[] Payload);
 
 /// <summary>
-/// The events of one recovery under way. It remembers how far it got, so that a read that broke off goes on where it was.
+/// The events of one recovery under way. It remembers how far it got, so that a read that broke off goes on where it
+/// was.
 /// </summary>
 internal abstract class Replay(string persistenceId, long from, long to, long max) : RecoveryRead(persistenceId)
 {

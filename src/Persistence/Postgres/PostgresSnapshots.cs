@@ -6,8 +6,8 @@ namespace Runtara.Persistence.Postgres;
 /// <summary>The statements about snapshots.</summary>
 internal static class PostgresSnapshots
 {
-    // A removal passes over an instance whose row is locked here; and this waits for a removal that came first, and then
-    // finds no instance. So no snapshot is left of an instance that is gone.
+    // A removal passes over an instance whose row is locked here; and this waits for a removal that came first, and
+    // then finds no instance. So no snapshot is left of an instance that is gone.
     private const string Upsert =
         """
         INSERT INTO snapshot (instance_id, seq, at, serializer, manifest, payload)

@@ -18,9 +18,9 @@ namespace Runtara.Persistence;
 // 4. An instance lives in one shard and a shard on one node, so a node removes only what its own shards would run.
 //
 // The row goes in one transaction with the snapshot and the mark that the events count no more (journal_deleted, which
-// recoveries obey), so a crash in between leaves an id that is either still there or free. The events themselves may be many and
-// go afterwards in pieces, the mark last; what a crash left of them is found by FindLeftoversAsync. Checkpoints, events
-// for lists and custom signals go before the row: a new instance of the same id must not find any.
+// recoveries obey), so a crash in between leaves an id that is either still there or free. The events themselves may be
+// many and go afterwards in pieces, the mark last; what a crash left of them is found by FindLeftoversAsync.
+// Checkpoints, events for lists and custom signals go before the row: a new instance of the same id must not find any.
 
 /// <summary>
 /// Removes instances that ended long ago with everything they have: checkpoints, listed events, signals, snapshot,
