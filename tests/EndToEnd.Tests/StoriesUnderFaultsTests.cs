@@ -22,7 +22,11 @@ public sealed class StoriesUnderFaultsTests(WorkflowImage workflow)
     public async Task Every_story_ends_as_without_faults_on_PostgreSQL()
     {
         await using var postgres = await PostgresServer.StartAsync();
-        await TellAsync(await postgres.CreateDatabaseAsync());
+        var url = await postgres.CreateDatabaseAsync();
+        await TellAsync(url);
+        var saved = await postgres.ExecuteAsync(
+            new Uri(url).AbsolutePath.TrimStart('/'), "SELECT count(*) FROM snapshot JOIN instance USING (instance_id)");
+        Assert.True(saved is >= (long)Orders, $"{saved} snapshots");
     }
 
     private async Task TellAsync(string? databaseUrl)

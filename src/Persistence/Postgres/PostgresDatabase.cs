@@ -20,7 +20,7 @@ internal sealed class PostgresDatabase : Database
     private const int QueryConnections = 30;
 
     // The lanes, the readers of recoveries and the writer of snapshots, with room for those that are being replaced.
-    private const int JournalConnections = 9;
+    private const int JournalConnections = 8;
 
     private readonly DataOptions _catalogOptions;
     private readonly NpgsqlDataSource _journal;

@@ -25,11 +25,7 @@ internal sealed class SqliteReplaySource(SqliteDatabase database) : IReplaySourc
     public ValueTask ReadSnapshotsAsync(IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation)
     {
         _connection ??= database.Connect();
-        foreach (var read in reads)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            SqliteSnapshots.Read(_connection, read);
-        }
+        SqliteSnapshots.Read(_connection, reads, cancellation);
         return ValueTask.CompletedTask;
     }
 

@@ -38,15 +38,23 @@ internal static class SqliteSnapshots
         connection, Upsert, ("$id", row.PersistenceId), ("$seq", row.SequenceNr), ("$at", row.AtMicros),
         ("$serializer", row.SerializerId), ("$manifest", row.Manifest), ("$payload", row.Payload));
 
-    public static void Read(SqliteConnection connection, SnapshotRead read)
+    public static void Read(
+        SqliteConnection connection, IReadOnlyList<SnapshotRead> reads, CancellationToken cancellation)
     {
-        using var command = SqliteDatabase.Command(connection, Select, ("$id", read.PersistenceId));
-        using var reader = command.ExecuteReader();
-        read.Answer(reader.Read()
-            ? new SnapshotRow(
-                read.PersistenceId, reader.GetInt64(0), reader.GetInt64(1), reader.GetInt32(2), reader.GetString(3),
-                reader.GetFieldValue<byte[]>(4))
-            : null);
+        using var command = connection.CreateCommand();
+        command.CommandText = Select;
+        var id = command.Parameters.Add("$id", SqliteType.Text);
+        foreach (var read in reads)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            id.Value = read.PersistenceId;
+            using var reader = command.ExecuteReader();
+            read.Answer(reader.Read()
+                ? new SnapshotRow(
+                    read.PersistenceId, reader.GetInt64(0), reader.GetInt64(1), reader.GetInt32(2),
+                    reader.GetString(3), reader.GetFieldValue<byte[]>(4))
+                : null);
+        }
     }
 
     public static int Delete(SqliteConnection connection, SnapshotDeletion deletion) => SqliteDatabase.Execute(
