@@ -25,7 +25,8 @@ public sealed class StoriesUnderFaultsTests(WorkflowImage workflow)
         var url = await postgres.CreateDatabaseAsync();
         await TellAsync(url);
         var saved = await postgres.ExecuteAsync(
-            new Uri(url).AbsolutePath.TrimStart('/'), "SELECT count(*) FROM snapshot JOIN instance USING (instance_id)");
+            new Uri(url).AbsolutePath.TrimStart('/'),
+            "SELECT count(*) FROM snapshot JOIN instance USING (instance_id)");
         Assert.True(saved is >= (long)Orders, $"{saved} snapshots");
     }
 

@@ -9,7 +9,8 @@ namespace Runtara.Persistence.Snapshots;
 /// <summary>
 /// The snapshot store plugin <c>runtara.snapshots</c>: speaks Akka's snapshot protocol and leaves the work to the
 /// store. Not derived from Akka's own base class, whose circuit breaker fails the recoveries of all when a few calls
-/// were slow. It holds one snapshot of each instance, the newest that was saved. One that cannot be used counts as none.
+/// were slow. It holds one snapshot of each instance, the newest that was saved. One that cannot be used counts as
+/// none.
 /// </summary>
 internal sealed class RuntaraSnapshots : ActorBase
 {
