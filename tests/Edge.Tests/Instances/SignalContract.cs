@@ -165,6 +165,8 @@ public abstract class SignalContract(EdgeHost edge)
         await using var workflow = await WorkflowClient.ConnectAsync(edge, "socket", id, 1);
         Assert.True((await workflow.RegisterAsync()).Success);
         Assert.Equal("", await StopAsync(id, 7, "enough"));
+        // The order follows the reply.
+        await Eventually.HoldsAsync(() => edge.CommandsOf(id).OfType<RunnerCommand.Stop>().Any());
         var stop = Assert.Single(edge.CommandsOf(id).OfType<RunnerCommand.Stop>());
         Assert.Equal(TimeSpan.FromSeconds(7), stop.Grace);
         Assert.Equal("enough", (await workflow.PollAsync()).Signal.Payload.ToStringUtf8());
