@@ -62,7 +62,9 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         foreach (var effect in _with.Decider.EffectsOnRecovery(_state, now))
             _with.Runner.Tell(effect);
         SaveSnapshotWhenDue();
-        ArmTick(now, TickMin);
+        // One at rest was brought up by a command, which is next; to rest before it would be to recover twice.
+        if (!_state.CanRest())
+            ArmTick(now, TickMin);
     }
 
     /// <inheritdoc />
@@ -111,7 +113,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         }
     }
 
-    // Between two decisions: every event that the state is made of is in the journal.
+    // Between two decisions, so every event that the state is made of is in the journal.
     private void SaveSnapshotWhenDue()
     {
         if (!InstanceSnapshot.IsDue(_state, LastSequenceNr - _snapshotNr, _with.SnapshotEvery))
@@ -140,8 +142,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
 
     // A deadline that has passed and still waits (for a slot, for an exit) is looked at again each second.
     private static readonly TimeSpan AfterTick = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan TickMin = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan TickMax = TimeSpan.FromHours(1);
+    private static readonly TimeSpan TickMin = TimeSpan.FromMilliseconds(10), TickMax = TimeSpan.FromHours(1);
 
     /// <inheritdoc />
     protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Akka.Actor;
+using Akka.Cluster.Sharding;
 using Akka.Persistence;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
@@ -130,15 +131,32 @@ public abstract class InstanceRecoveryContract : TestKit
         }
     }
 
+    [Fact]
+    public async Task An_instance_that_a_message_brought_up_does_not_rest_before_it_has_answered()
+    {
+        var shard = CreateTestProbe();
+        var actor = shard.ChildActorOf(Instance(Every));
+        shard.Send(actor, new InstanceCommand.LookUpCheckpoint(_id, "key", null));
+        await shard.ExpectMsgAsync<InstanceReply.Refused>(Limit);
+        await shard.ExpectMsgAsync<Passivate>(Limit);
+
+        shard.Send(actor, new InstanceCommand.Register(_id, new TenantId("acme"), null, null));
+        await shard.ExpectMsgAsync<InstanceReply.Registered>(Limit);
+        shard.Send(actor, new InstanceCommand.LookUpCheckpoint(_id, "key", null));
+        await shard.ExpectMsgAsync<InstanceReply.CheckpointMissing>(Limit);
+    }
+
     private IActorRef Start(int every)
     {
         while (_replays.HasMessages)
             _replays.ReceiveOne(Limit);
-        return Sys.ActorOf(Props.Create(
-            typeof(InstanceActor), _id.Value,
-            new InstanceSurroundings(
-                new InstanceDecider(new InstanceSettings()), CreateTestProbe().Ref, TimeProvider.System, every)));
+        return Sys.ActorOf(Instance(every));
     }
+
+    private Props Instance(int every) => Props.Create(
+        typeof(InstanceActor), _id.Value,
+        new InstanceSurroundings(
+            new InstanceDecider(new InstanceSettings()), CreateTestProbe().Ref, TimeProvider.System, every));
 
     /// <summary>The instance with these checkpoints more.</summary>
     private async Task<IActorRef> LiveAsync(int every, int first, int last)
