@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Runtara.Runner.Files;
 
 namespace Runtara.Daemon;
 
@@ -10,17 +11,13 @@ internal static class DataDirectory
     // What .NET makes of flock's EWOULDBLOCK.
     private const int HeldByAnother = 11;
 
-    private const int NoSpaceLeft = 28;
-
     /// <summary>
     /// Why nothing can be written below the directory, for a line that names the setting; null when it can. A directory
     /// that is not there yet is judged by the nearest one above it. Writes nothing.
     /// </summary>
     public static string? Problem(string directory)
     {
-        var nearest = Path.GetFullPath(directory);
-        while (!Path.Exists(nearest) && Path.GetDirectoryName(nearest) is { } above)
-            nearest = above;
+        var nearest = Nearest(directory);
         if (!Directory.Exists(nearest))
             return $"'{nearest}' is a file and not a directory";
         return access(nearest, MayWriteAndSearch) == 0
@@ -40,10 +37,9 @@ internal static class DataDirectory
             return new FileStream(
                 Path.Combine(directory, "daemon.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException e) when (e.HResult == NoSpaceLeft)
+        catch (IOException e) when (DiskRoom.Shortage(e.HResult, Nearest(directory)) is { } shortage)
         {
-            throw new IOException(
-                $"the data directory '{directory}' (runtara.data-directory): the disk is full; make room on it", e);
+            throw new IOException($"the data directory (runtara.data-directory) cannot be used: {shortage}", e);
         }
         // Two daemons on one directory would take each other's containers.
         catch (IOException e) when (e.HResult == HeldByAnother)
@@ -56,6 +52,14 @@ internal static class DataDirectory
             throw new IOException(
                 $"the data directory '{directory}' (runtara.data-directory) cannot be used: {e.Message}", e);
         }
+    }
+
+    private static string Nearest(string directory)
+    {
+        var nearest = Path.GetFullPath(directory);
+        while (!Path.Exists(nearest) && Path.GetDirectoryName(nearest) is { } above)
+            nearest = above;
+        return nearest;
     }
 
     [DllImport("libc", SetLastError = true)]

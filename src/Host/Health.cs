@@ -6,16 +6,14 @@ using Microsoft.AspNetCore.Http;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
 using Runtara.Actors.Wakes;
-using Runtara.Daemon.Configuration;
 using Runtara.Daemon.Retention;
 using Runtara.Persistence;
-using Runtara.Runner.Files;
 
 namespace Runtara.Daemon;
 
 /// <summary>
-/// HTTP for orchestrators: <c>/livez</c> (the process serves), <c>/readyz</c> (doors open, database answers) and
-/// <c>/stats</c> (counts, as JSON).
+/// HTTP for orchestrators: <c>/livez</c> (the process serves), <c>/readyz</c> (doors open, database answers, containers
+/// are started) and <c>/stats</c> (counts, as JSON).
 /// </summary>
 internal static class Health
 {
@@ -28,24 +26,23 @@ internal static class Health
         {
             var doors = http.RequestServices.GetRequiredService<Doors>();
             var catalog = http.RequestServices.GetRequiredService<Catalog>();
-            var options = http.RequestServices.GetRequiredService<DaemonOptions>();
+            var asked = ProblemOfRunnerAsync(http);
             var database = await catalog.PingAsync(http.RequestAborted);
-            var disk = DiskRoom.Problem(options.DataDirectory, options.Runner.DiskFreeBytesMin);
-            var ready = doors.AreOpen && database && disk is null;
+            var runner = await asked;
+            var ready = doors.AreOpen && database && runner is null;
             http.Response.StatusCode = ready ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
             await http.Response.WriteAsync(
                 ready
                     ? "ok\n"
                     : $"doors {(doors.AreOpen ? "open" : "closed")}, database {(database ? "ok" : "down")}, "
-                        + $"disk {(disk is null ? "ok" : "full")}\n{Lines(catalog.Trouble, disk)}");
+                        + $"containers {(runner is null ? "ok" : "held")}\n{Lines(catalog.Trouble, runner)}");
         });
         app.MapGet("/stats", async (HttpContext http) =>
         {
             var actors = http.RequestServices.GetRequiredService<ActorRegistry>();
             var region = await actors.Get<InstanceRegion>().Ask<CurrentShardRegionState>(
                 GetShardRegionState.Instance, Patience, http.RequestAborted);
-            var runner = await actors.Get<RunnerOfNode>().Ask<RunnerStatus>(
-                GetRunnerStatus.Instance, Patience, http.RequestAborted);
+            var runner = await AskRunnerAsync(http);
             var retention = http.RequestServices.GetRequiredService<RetentionService>();
             var inMemory = region.Shards.Sum(s => s.EntityIds.Count(id => WakerActor.ShardOf(id) is null));
             http.Response.ContentType = "application/json";
@@ -55,6 +52,22 @@ internal static class Health
                 + $"\"instances_removed\":{retention.InstancesRemoved},"
                 + $"\"run_directories_removed\":{retention.RunDirectoriesRemoved}}}\n");
         });
+    }
+
+    private static Task<RunnerStatus> AskRunnerAsync(HttpContext http) =>
+        http.RequestServices.GetRequiredService<ActorRegistry>().Get<RunnerOfNode>()
+            .Ask<RunnerStatus>(GetRunnerStatus.Instance, Patience, http.RequestAborted);
+
+    private static async Task<string?> ProblemOfRunnerAsync(HttpContext http)
+    {
+        try
+        {
+            return (await AskRunnerAsync(http)).Problem;
+        }
+        catch (AskTimeoutException)
+        {
+            return "the runner of this node does not answer";
+        }
     }
 
     private static string Lines(params string?[] problems) =>

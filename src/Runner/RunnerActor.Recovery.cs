@@ -18,11 +18,15 @@ public sealed partial class RunnerActor
     // Exits that the instance has not confirmed. Their files are on disk too, until it has.
     private readonly Dictionary<InstanceId, Kept> _kept = [];
 
+    private string? _unrecovered;
+
     private void Recovering(object message)
     {
         switch (message)
         {
             case Recovered recovered:
+                if (_unrecovered is not null)
+                    _log.Warning("what an earlier daemon left is taken over now: containers are started again");
                 foreach (var launch in recovered.Launches)
                     Adopt(launch);
                 if (_occupants.Count > 0)
@@ -33,12 +37,26 @@ public sealed partial class RunnerActor
                 Stash.UnstashAll();
                 break;
             case Status.Failure failure:
-                _log.Error(failure.Cause, "what an earlier daemon left cannot be taken over; trying again");
+                OnRecoveryFailed(failure.Cause);
                 Timers.StartSingleTimer("recover", new RecoverAgain(), RecoverRetry);
                 break;
             case RecoverAgain: Recover(); break;
+            case GetRunnerStatus when _unrecovered is not null: Sender.Tell(StatusWith(_unrecovered)); break;
             default: Stash.Stash(); break;
         }
+    }
+
+    // Said when the cause is new, however often it is tried again.
+    private void OnRecoveryFailed(Exception cause)
+    {
+        var shortage = cause is IOException ? DiskRoom.Shortage(cause.HResult, _options.DataDirectory) : null;
+        var problem = "no container is started, because what an earlier daemon left cannot be taken over: "
+            + (shortage ?? cause.Message);
+        if (problem != _unrecovered && cause is IOException or UnauthorizedAccessException or RunnerException)
+            _log.Error("{Problem}; tried again every {Seconds} s", problem, RecoverRetry.TotalSeconds);
+        else if (problem != _unrecovered)
+            _log.Error(cause, "{Problem}; tried again every {Seconds} s", problem, RecoverRetry.TotalSeconds);
+        _unrecovered = problem;
     }
 
     private void Recover()
@@ -70,6 +88,8 @@ public sealed partial class RunnerActor
 
     private void OnLook()
     {
+        if (_met is not null)
+            _met = TryDisk();
         LookAtDisk();
         Send(_slots.Expire(Now));
         foreach (var (instance, kept) in _kept.Where(k => Now - k.Value.ToldAt >= TellAgain).ToList())

@@ -108,7 +108,7 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
             case RunnerCommand.Forget m: OnForget(m); break;
             case Finished m: OnFinished(m); break;
             case GetRunnerStatus:
-                Sender.Tell(new RunnerStatus(_occupants.Count, _slots.Waiting, _options.Capacity));
+                Sender.Tell(StatusWith(LookAtDisk()));
                 break;
             case Look: OnLook(); break;
             case EndOrphans: OnEndOrphans(); break;

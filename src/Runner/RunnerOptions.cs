@@ -62,6 +62,12 @@ public sealed record RunnerOptions
     /// </summary>
     public long DiskFreeBytesMin { get; init; } = 64L * 1024 * 1024;
 
+    /// <summary>
+    /// As <see cref="DiskFreeBytesMin"/>, of files that the disk can still hold: a launch makes about twenty. Default:
+    /// 1,000.
+    /// </summary>
+    public int DiskInodesMin { get; init; } = 1000;
+
     /// <summary>What keeps the limits. Default: auto.</summary>
     public CgroupManager CgroupManager { get; init; } = CgroupManager.Auto;
 

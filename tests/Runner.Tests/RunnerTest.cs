@@ -17,7 +17,7 @@ public abstract class RunnerTest : TestKit
     private static int _serial;
     private readonly List<IActorRef> _runners = [];
 
-    protected RunnerTest() : base("akka.loglevel = WARNING")
+    protected RunnerTest(string config = "") : base("akka.loglevel = WARNING\n" + config)
     {
         Data = Path.Combine(
             Path.GetTempPath(), $"rt-{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}");
@@ -51,7 +51,7 @@ public abstract class RunnerTest : TestKit
         return runner;
     }
 
-    protected string RunDirectoryOf(string instance) => Path.Combine(Data, Tenant.Value, "runs", instance);
+    protected string RunDirectoryOf(string instance) => Path.Combine(Options.DataDirectory, Tenant.Value, "runs", instance);
 
     protected static RunnerCommand.Launch LaunchOf(
         string instance, int attempt, string mode, params (string Name, string Value)[] variables)

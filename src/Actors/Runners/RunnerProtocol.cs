@@ -52,7 +52,8 @@ public sealed record GetRunnerStatus
 /// <param name="Containers">Attempts that have a container, or are about to.</param>
 /// <param name="Waiting">Instances that wait for a slot.</param>
 /// <param name="Capacity">The most containers at once.</param>
-public sealed record RunnerStatus(int Containers, int Waiting, int Capacity);
+/// <param name="Problem">Why no container is started now, for operators; null while containers are.</param>
+public sealed record RunnerStatus(int Containers, int Waiting, int Capacity, string? Problem);
 
 /// <summary>The words that <c>output.json</c> may have as its <c>status</c>.</summary>
 public enum RunOutputStatus

@@ -30,6 +30,8 @@ internal static class RunnerSettings
             o => o.Runner.SlotTimeout, (o, v) => o.Runner = o.Runner with { SlotTimeout = v }),
         Of("runner.disk-free-min", null, "with less room on the data directory's disk no container is started", Bytes,
             o => o.Runner.DiskFreeBytesMin, (o, v) => o.Runner = o.Runner with { DiskFreeBytesMin = v }),
+        Of("runner.disk-inodes-min", null, "with fewer free inodes on that disk no container is started; 0: any", Count,
+            o => o.Runner.DiskInodesMin, (o, v) => o.Runner = o.Runner with { DiskInodesMin = v }),
         Of("runner.network-mode", "RUNTARA_NETWORK_MODE", "pasta, host or none", Network,
             o => o.Runner.NetworkMode, (o, v) => o.Runner = o.Runner with { NetworkMode = v }),
         Of("runner.pasta-dns", "RUNTARA_PASTA_DNS", "name servers that pasta offers", List,

@@ -54,9 +54,7 @@ internal sealed class SqliteDatabase : Database
             SqliteException { SqliteErrorCode: Busy or Locked } =>
                 $"another process holds it ({text}); fuser '{_path}' names it, and it must let go",
             SqliteException { SqliteErrorCode: ReadOnly } => $"it cannot be written ({text})",
-            _ when DiskSpace.IsFull(cause, _path) => DiskSpace.Text(_path, text),
-            SqliteException { SqliteErrorCode: Full } => DiskSpace.Text(_path, text),
-            _ => text,
+            _ => DiskSpace.Describe(cause, _path) ?? text,
         };
     }
 

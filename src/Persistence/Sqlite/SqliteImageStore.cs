@@ -97,8 +97,8 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
 
     // What fails here is the disk, and not the stream that the bytes come from.
     private StoreUnavailableException NotStored(Exception e) => new(
-        $"The image cannot be stored: "
-            + (DiskSpace.IsFull(e, Blobs) ? DiskSpace.Text(Blobs, e.Message) : e.Message), e);
+        "The image cannot be stored: "
+            + (DiskSpace.Describe(e, Blobs) ?? e.Message), e);
 
     private Image Register(ImageRegistration registration, Upload upload, string temporary)
     {

@@ -10,6 +10,8 @@ internal static partial class Libc
     internal const int LockExclusive = 2;
     internal const int LockWithoutWaiting = 4;
     internal const int Enoent = 2;
+    internal const int Enospc = 28;
+    internal const int Edquot = 122;
     internal const int SigKill = 9;
     internal const int SigTerm = 15;
 

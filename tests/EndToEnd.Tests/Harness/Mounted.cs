@@ -10,11 +10,13 @@ public sealed class Mounted : IDisposable
     /// <summary>Where it is mounted.</summary>
     public string Path { get; }
 
-    /// <summary>An empty disk of so many bytes.</summary>
-    public static Mounted SmallDisk(long bytes)
+    private string Fillers => System.IO.Path.Combine(Path, "fillers");
+
+    /// <summary>An empty disk of so many bytes, for so many files; 0: any number.</summary>
+    public static Mounted SmallDisk(long bytes, int inodes = 0)
     {
         var disk = new Mounted(Directory.CreateTempSubdirectory("runtara-disk-").FullName);
-        Run("mount", "-t", "tmpfs", "-o", $"size={bytes}", "tmpfs", disk.Path);
+        Run("mount", "-t", "tmpfs", "-o", $"size={bytes},nr_inodes={inodes}", "tmpfs", disk.Path);
         return disk;
     }
 
@@ -48,8 +50,28 @@ public sealed class Mounted : IDisposable
         }
     }
 
-    /// <summary>The opposite of <see cref="Fill"/>.</summary>
-    public void Free() => File.Delete(System.IO.Path.Combine(Path, "filler"));
+    /// <summary>As many empty files as there can be; what is left of the bytes stays.</summary>
+    public void FillInodes()
+    {
+        Directory.CreateDirectory(Fillers);
+        try
+        {
+            for (var i = 0; ; i++)
+                File.Create(System.IO.Path.Combine(Fillers, $"{i}")).Dispose();
+        }
+        catch (IOException)
+        {
+            // Full.
+        }
+    }
+
+    /// <summary>The opposite of <see cref="Fill"/> and of <see cref="FillInodes"/>.</summary>
+    public void Free()
+    {
+        File.Delete(System.IO.Path.Combine(Path, "filler"));
+        if (Directory.Exists(Fillers))
+            Directory.Delete(Fillers, recursive: true);
+    }
 
     /// <inheritdoc />
     public void Dispose()

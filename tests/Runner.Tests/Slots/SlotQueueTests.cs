@@ -89,6 +89,41 @@ public sealed class SlotQueueTests
         Assert.Equal(1, _slots.Used);
     }
 
+    [Fact]
+    public void While_it_is_held_nothing_is_granted_and_what_waits_keeps_its_turn()
+    {
+        _slots.IsHeld = true;
+        foreach (var name in new[] { "a1", "a2", "a3" })
+            Assert.Empty(_slots.Request(Key(name), A, Start));
+        Assert.Empty(_slots.Request(Key("b1"), B, Start));
+        Assert.Empty(_slots.Expire(Start));
+        Assert.Empty(_slots.Release(Key("a3"), Start));
+        Assert.Equal((3, 0), (_slots.Waiting, _slots.Used));
+
+        _slots.IsHeld = false;
+
+        Assert.Equal([Key("a1"), Key("b1")], _slots.Expire(Start));
+        Assert.True(_slots.Take(Key("a1")));
+        Assert.Equal([Key("a2")], _slots.Free(Key("a1"), Start));
+    }
+
+    [Fact]
+    public void What_was_granted_before_it_was_held_may_be_taken_and_what_is_freed_meanwhile_stays_free()
+    {
+        _slots.Request(Key("1"), A, Start);
+        _slots.Request(Key("2"), A, Start);
+        _slots.Request(Key("3"), A, Start);
+        _slots.IsHeld = true;
+
+        Assert.True(_slots.Take(Key("1")));
+        Assert.Empty(_slots.Free(Key("1"), Start));
+        Assert.Empty(_slots.Expire(Start.AddSeconds(60)));
+        Assert.False(_slots.Take(Key("2")));
+
+        _slots.IsHeld = false;
+        Assert.Equal([Key("3")], _slots.Expire(Start.AddSeconds(61)));
+    }
+
     private static SlotKey Key(string instance, int attempt = 1) => new(new InstanceId(instance), new Attempt(attempt));
 
     private void Fill()
