@@ -52,10 +52,13 @@ public sealed partial class RunnerActor
         var shortage = cause is IOException ? DiskRoom.Shortage(cause.HResult, _options.DataDirectory) : null;
         var problem = "no container is started, because what an earlier daemon left cannot be taken over: "
             + (shortage ?? cause.Message);
-        if (problem != _unrecovered && cause is IOException or UnauthorizedAccessException or RunnerException)
-            _log.Error("{Problem}; tried again every {Seconds} s", problem, RecoverRetry.TotalSeconds);
-        else if (problem != _unrecovered)
-            _log.Error(cause, "{Problem}; tried again every {Seconds} s", problem, RecoverRetry.TotalSeconds);
+        const string line = "{Problem}; tried again every {Seconds} s";
+        if (problem == _unrecovered)
+            _log.Debug(line, problem, RecoverRetry.TotalSeconds);
+        else if (cause is IOException or UnauthorizedAccessException or RunnerException)
+            _log.Error(line, problem, RecoverRetry.TotalSeconds);
+        else
+            _log.Error(cause, line, problem, RecoverRetry.TotalSeconds);
         _unrecovered = problem;
     }
 
