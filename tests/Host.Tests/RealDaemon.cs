@@ -37,7 +37,12 @@ internal static class RealDaemon
     }
 
     /// <summary>Starts it, sees it ready, and kills it; says what it logged.</summary>
-    public static async Task<string> ServeOnceAsync(string dataDirectory, params string[] settings)
+    public static Task<string> ServeOnceAsync(string dataDirectory, params string[] settings) =>
+        ServeOnceAsync(dataDirectory, daemon => daemon.Kill(), settings);
+
+    /// <summary>As the other one, ended as the test wants.</summary>
+    public static async Task<string> ServeOnceAsync(
+        string dataDirectory, Action<Process> end, params string[] settings)
     {
         using var daemon = StartOn(dataDirectory, settings);
         var log = daemon.StandardError.ReadToEndAsync();
@@ -47,8 +52,8 @@ internal static class RealDaemon
         }
         finally
         {
-            daemon.Kill();
-            await daemon.WaitForExitAsync();
+            end(daemon);
+            await daemon.WaitForExitAsync().WaitAsync(Within);
         }
         return await log;
     }

@@ -139,6 +139,45 @@ public sealed class RefusedStartTests : IDisposable
         await ServeOnceAsync(data);
     }
 
+    [Fact]
+    public async Task A_disk_without_inodes_is_named_before_anything_is_made()
+    {
+        using var disk = Mounted.SmallDisk(4 << 20, inodes: 100);
+        var data = Path.Combine(disk.Path, "data");
+        disk.FillInodes();
+        await RefusedAsync(
+            1,
+            "runtarad: cannot run: the data directory (runtara.data-directory) cannot be used: no inodes are free; "
+                + $"remove files from the disk of '{disk.Path}'",
+            StartOn(data));
+        disk.Free();
+        await ServeOnceAsync(data);
+    }
+
+    // Its log is folded into the file at a clean stop, and has to be made anew.
+    [Theory]
+    [InlineData("bytes", "the disk is full (SQLite Error ", "make room on the disk of ")]
+    [InlineData("inodes", "no inodes are free (SQLite Error ", "remove files from the disk of ")]
+    public async Task A_SQLite_file_that_was_closed_needs_room_to_be_opened_and_is_whole_when_there_is_some(
+        string what, string problem, string remedy)
+    {
+        using var disk = Mounted.SmallDisk(8 << 20, inodes: 1000);
+        var data = Path.Combine(disk.Path, "data");
+        var file = Path.Combine(data, "runtara.db");
+        await ServeOnceAsync(data, Terminate);
+        var before = await File.ReadAllBytesAsync(file);
+        if (what == "inodes")
+            disk.FillInodes();
+        else
+            disk.Fill();
+        await RefusedAsync(
+            1, $"runtarad: cannot run: Cannot open the database sqlite:{file}: {problem}",
+            StartOn(data, "database.reconnect-timeout=1s"), $"{remedy}'{file}'");
+        Assert.Equal(before, await File.ReadAllBytesAsync(file));
+        disk.Free();
+        await ServeOnceAsync(data);
+    }
+
     private static async Task RefusedAsync(int exitCode, string text, Process process, params string[] also)
     {
         using (process)
