@@ -44,8 +44,7 @@ public sealed class FullDiskTests(WorkflowImage workflow)
             await File.ReadAllBytesAsync(workflow.File));
         Assert.Contains("The image cannot be stored: the disk is full", upload.Error?.Message);
         Assert.Empty(Directory.GetFiles(Path.Combine(daemon.DataDirectory, "images", "uploads")));
-        var list = await daemon.Client.CallAsync(new RpcRequest { ListInstances = new() });
-        Assert.Equal(ids.Count, (int)list.ListInstances.TotalCount);
+        Assert.Equal(ids.Count, await CountAsync(daemon));
         Assert.Contains("the disk is full", await NotReadyAsync(daemon));
 
         disk.Free();
@@ -84,6 +83,67 @@ public sealed class FullDiskTests(WorkflowImage workflow)
         SaysOnce(daemon, "containers are started again");
     }
 
+    /// <summary>Longer than writes wait: they fail, and their instances are called into memory again.</summary>
+    [Fact]
+    public async Task A_disk_that_is_full_for_longer_than_writes_wait_loses_nothing_on_SQLite()
+    {
+        using var disk = Mounted.SmallDisk(96 << 20);
+        await using var daemon = new DaemonProcess(
+            null, [.. Settings, "database.reconnect-timeout=1s", "wakes.ensure-interval=2s"])
+        {
+            DataDirectory = Path.Combine(disk.Path, "data"),
+        };
+        var (image, ids) = await StartWorkAsync(daemon);
+
+        disk.Fill();
+        while ((await daemon.Client.CallAsync(Start(image, $"order-{ids.Count}"))).Error is null)
+            ids.Add($"order-{ids.Count}");
+        await Eventually.IsAsync(
+            () => Task.FromResult(daemon.Log), log => log.Contains("have waited too long", StringComparison.Ordinal),
+            Minute, "writes fail");
+        await NotReadyAsync(daemon);
+        Assert.True(daemon.IsRunning);
+
+        disk.Free();
+        await EndWellAsync(daemon, ids);
+        SaysOnce(daemon, "cannot be used now: the disk is full");
+    }
+
+    /// <summary>A crash meets the full disk: the next daemon serves, holds what is to be started, and loses nothing.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_daemon_that_starts_again_on_a_full_disk_takes_everything_up(bool onPostgres)
+    {
+        await using var postgres = onPostgres ? await PostgresServer.StartAsync() : null;
+        using var disk = Mounted.SmallDisk(96 << 20);
+        await using var daemon = new DaemonProcess(
+            postgres is null ? null : await postgres.CreateDatabaseAsync(), Settings)
+        {
+            DataDirectory = Path.Combine(disk.Path, "data"),
+        };
+        var (image, ids) = await StartWorkAsync(daemon);
+
+        await daemon.KillAsync();
+        disk.Fill();
+        await daemon.StartAsync();
+        Assert.Contains("the disk of", await NotReadyAsync(daemon));
+        Assert.Equal(ids.Count, await CountAsync(daemon));
+        var late = await daemon.Client.CallAsync(Start(image, "late"));
+        if (late.StartInstance is { Success: true })
+            ids.Add("late");
+        else
+            Assert.Contains("the disk is full", late.Error.Message);
+        Assert.True(late.Error is null || !onPostgres, $"{late}");
+        Assert.Equal(ids.Count, await CountAsync(daemon));
+
+        disk.Free();
+        await EndWellAsync(daemon, ids);
+        SaysOnce(daemon, "no container is started: the disk of");
+        SaysOnce(daemon, "containers are started again");
+    }
+
     private async Task<(string Image, List<string> Ids)> StartWorkAsync(DaemonProcess daemon)
     {
         await daemon.StartAsync();
@@ -109,6 +169,9 @@ public sealed class FullDiskTests(WorkflowImage workflow)
             Input = Google.Protobuf.ByteString.CopyFromUtf8(Plan),
         },
     };
+
+    private static async Task<int> CountAsync(DaemonProcess daemon) =>
+        (int)(await daemon.Client.PersistAsync(new RpcRequest { ListInstances = new() })).ListInstances.TotalCount;
 
     private static async Task<string> NotReadyAsync(DaemonProcess daemon)
     {

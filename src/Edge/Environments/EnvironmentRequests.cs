@@ -208,7 +208,7 @@ public sealed class EnvironmentRequests(
         var bytesMax = options.Frames.PayloadBytesMax - FrameReserve;
         if (status.CalculateSize() > bytesMax)
             status.ClearInput();
-        if (status.CalculateSize() > bytesMax)
+        if (status.HasOutput && status.CalculateSize() > bytesMax)
         {
             status.Error = $"The output has {status.Output.Length} bytes, more than a frame may have "
                 + "(edge.frame-bytes-max)";

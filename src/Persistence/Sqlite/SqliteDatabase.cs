@@ -16,7 +16,7 @@ internal sealed class SqliteDatabase : Database
     private const int Busy = 5, Locked = 6, ReadOnly = 8, InputOutput = 10, Full = 13, CannotOpen = 14;
 
     // Our own writers take turns, so only another process makes us wait; the caller waits on when this is over.
-    private const int BusySeconds = 5;
+    private const int BusySecondsMax = 5;
 
     private readonly string _path;
     private readonly DataOptions _catalogOptions;
@@ -28,7 +28,7 @@ internal sealed class SqliteDatabase : Database
         ConnectionString = new SqliteConnectionStringBuilder
         {
             DataSource = path,
-            DefaultTimeout = BusySeconds,
+            DefaultTimeout = Math.Clamp((int)options.ReconnectTimeout.TotalSeconds, 1, BusySecondsMax),
         }.ToString();
         var provider = SQLiteTools.GetDataProvider(SQLiteProvider.Microsoft);
         _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => new SqliteConnection(ConnectionString));

@@ -137,6 +137,26 @@ public abstract class InstanceContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task A_status_without_an_output_keeps_its_error_in_a_frame_of_any_size()
+    {
+        var request = Request();
+        Assert.True((await StartAsync(request)).Success);
+        await edge.LaunchedAsync(request.InstanceId, 1);
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, "socket", request.InstanceId, 1);
+        Assert.True((await workflow.RegisterAsync()).Success);
+        var error = new string('e', 500);
+        Assert.True((await workflow.ReportAsync(InstanceEventType.EventFailed, error)).InstanceEvent.Success);
+        await using var server = await edge.NewEnvironmentServerAsync(
+            edge.Options with { Frames = new FrameLimits { PayloadBytesMax = 1200 } });
+        server.Start();
+        await using var client = new QuicClient<RpcRequest, RpcResponse>(
+            server.Listener.LocalEndPoint, RpcResponse.Parser);
+        var status = (await client.CallAsync(
+            new RpcRequest { GetInstanceStatus = new() { InstanceId = request.InstanceId } }))!.GetInstanceStatus;
+        Assert.Equal((InstanceStatus.StatusFailed, error), (status.Status, status.Error));
+    }
+
+    [Fact]
     public async Task Input_and_timeout_have_limits()
     {
         var large = Request();
