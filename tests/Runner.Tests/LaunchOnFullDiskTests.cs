@@ -10,11 +10,11 @@ namespace Runtara.Runner.Tests;
 /// The disk of the data directory fills between the grant of a place and the end of its launch. Such an attempt has
 /// vanished and not failed, and nothing is granted until there is room.
 /// </summary>
-public sealed class FullDiskTests : RunnerTest
+public sealed class LaunchOnFullDiskTests : RunnerTest
 {
     private readonly Mounted _disk = Mounted.SmallDisk(48 << 20, inodes: 2000);
 
-    public FullDiskTests() => Options = Options with
+    public LaunchOnFullDiskTests() => Options = Options with
     {
         DataDirectory = Path.Combine(_disk.Path, "data"),
         DiskFreeBytesMin = 1 << 20,
