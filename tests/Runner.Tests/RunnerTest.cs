@@ -51,7 +51,8 @@ public abstract class RunnerTest : TestKit
         return runner;
     }
 
-    protected string RunDirectoryOf(string instance) => Path.Combine(Options.DataDirectory, Tenant.Value, "runs", instance);
+    protected string RunDirectoryOf(string instance) =>
+        Path.Combine(Options.DataDirectory, Tenant.Value, "runs", instance);
 
     protected static RunnerCommand.Launch LaunchOf(
         string instance, int attempt, string mode, params (string Name, string Value)[] variables)
