@@ -6,8 +6,7 @@ using Runtara.Client;
 namespace Runtara.Bench.Starts;
 
 /// <summary>
-/// Starts and bare runs in turns, in small rounds, so that both see the same machine; the first round of each does not
-/// count. A start is timed twice: by the client, from its request to the first answer that says completed, which it
+/// Starts and bare runs in turns, in small rounds, so that both see the same machine; the first do not count. A start is timed twice: by the client, from its request to the first answer that says completed, which it
 /// asks for every 50 ms; and by the daemon, from the creation to the finish that it journaled.
 /// </summary>
 internal sealed class Comparison(string server, string data, string image, string[] crun, int daemon)
@@ -18,7 +17,8 @@ internal sealed class Comparison(string server, string data, string image, strin
     private int _number;
 
     /// <summary>One line of the table; throws when an instance does not complete.</summary>
-    public async Task<string> RowAsync(string label, int count, int parallel, CancellationToken cancellation)
+    public async Task<string> RowAsync(
+        string label, int before, int count, int parallel, CancellationToken cancellation)
     {
         await using var client = await RuntaraClient.ConnectAsync(
             new RuntaraClientOptions { Server = server, SkipCertificateVerification = true }, cancellation);
@@ -29,7 +29,7 @@ internal sealed class Comparison(string server, string data, string image, strin
         ConcurrentBag<Sample> started = [];
         ConcurrentBag<double> bare = [];
         long daemonTicks = 0, startTicks = 0, bareTicks = 0;
-        for (var done = -Round; done < count; done += Round)
+        for (var done = -before / Round * Round; done < count; done += Round)
         {
             var round = Enumerable.Range(0, Math.Min(Round, count - done)).ToList();
             if (done == 0)
@@ -58,7 +58,7 @@ internal sealed class Comparison(string server, string data, string image, strin
         var alone = Quantiles(bare);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"| {label} | {parallel} | {seen.P50:0.0} | {seen.P99:0.0} | {journaled.P50:0.0} | {alone.P50:0.0} | "
+            $"| {label} | {parallel} | {before} | {seen.P50:0.0} | {seen.P99:0.0} | {journaled.P50:0.0} | {alone.P50:0.0} | "
             + $"{alone.P99:0.0} | {journaled.P50 - alone.P50:0.0} | {daemonTicks * 10.0 / count:0.0} | "
             + $"{startTicks * 10.0 / count:0.0} | {bareTicks * 10.0 / count:0.0} |");
     }

@@ -16,11 +16,16 @@ var starts = new Option<int>("--starts")
     Description = "How many starts, and how many bare runs.",
     DefaultValueFactory = _ => 200,
 };
+var before = new Option<int>("--before")
+{
+    Description = "How many of both before that, in steps of 40.",
+    DefaultValueFactory = _ => 40,
+};
 var parallel = new Option<int>("--parallel") { Description = "How many at a time.", DefaultValueFactory = _ => 8 };
 
 var command = new RootCommand("Measures starts through the daemon beside bare runs of the same bundle.")
 {
-    server, data, image, crun, pid, label, starts, parallel,
+    server, data, image, crun, pid, label, before, starts, parallel,
 };
 command.SetAction(async (parsed, cancellation) =>
 {
@@ -28,6 +33,6 @@ command.SetAction(async (parsed, cancellation) =>
         parsed.GetValue(server)!, parsed.GetValue(data)!, parsed.GetValue(image)!, parsed.GetValue(crun)!.Split(' '),
         parsed.GetValue(pid));
     Console.WriteLine(await comparison.RowAsync(
-        parsed.GetValue(label)!, parsed.GetValue(starts), parsed.GetValue(parallel), cancellation));
+        parsed.GetValue(label)!, parsed.GetValue(before), parsed.GetValue(starts), parsed.GetValue(parallel), cancellation));
 });
 return await command.Parse(args).InvokeAsync();
