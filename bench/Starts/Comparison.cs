@@ -6,8 +6,9 @@ using Runtara.Client;
 namespace Runtara.Bench.Starts;
 
 /// <summary>
-/// Starts and bare runs in turns, in small rounds, so that both see the same machine; the first do not count. A start is timed twice: by the client, from its request to the first answer that says completed, which it
-/// asks for every 50 ms; and by the daemon, from the creation to the finish that it journaled.
+/// Starts and bare runs in turns, in small rounds, so that both see the same machine; the first do not count. A start
+/// is timed twice: by the client, from its request to the first answer that says completed, which it asks for every
+/// 50 ms; and by the daemon, from the creation to the finish that it journaled.
 /// </summary>
 internal sealed class Comparison(string server, string data, string image, string[] crun, int daemon)
 {
@@ -58,9 +59,9 @@ internal sealed class Comparison(string server, string data, string image, strin
         var alone = Quantiles(bare);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"| {label} | {parallel} | {before} | {seen.P50:0.0} | {seen.P99:0.0} | {journaled.P50:0.0} | {alone.P50:0.0} | "
-            + $"{alone.P99:0.0} | {journaled.P50 - alone.P50:0.0} | {daemonTicks * 10.0 / count:0.0} | "
-            + $"{startTicks * 10.0 / count:0.0} | {bareTicks * 10.0 / count:0.0} |");
+            $"| {label} | {parallel} | {before} | {seen.P50:0.0} | {seen.P99:0.0} | {journaled.P50:0.0} | "
+            + $"{alone.P50:0.0} | {alone.P99:0.0} | {journaled.P50 - alone.P50:0.0} | "
+            + $"{daemonTicks * 10.0 / count:0.0} | {startTicks * 10.0 / count:0.0} | {bareTicks * 10.0 / count:0.0} |");
     }
 
     private async Task<Sample> StartAsync(RuntaraClient client, string imageId, CancellationToken cancellation)

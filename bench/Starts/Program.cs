@@ -33,6 +33,7 @@ command.SetAction(async (parsed, cancellation) =>
         parsed.GetValue(server)!, parsed.GetValue(data)!, parsed.GetValue(image)!, parsed.GetValue(crun)!.Split(' '),
         parsed.GetValue(pid));
     Console.WriteLine(await comparison.RowAsync(
-        parsed.GetValue(label)!, parsed.GetValue(before), parsed.GetValue(starts), parsed.GetValue(parallel), cancellation));
+        parsed.GetValue(label)!, parsed.GetValue(before), parsed.GetValue(starts),
+        parsed.GetValue(parallel), cancellation));
 });
 return await command.Parse(args).InvokeAsync();

@@ -84,6 +84,7 @@ public sealed class AdoptionTests : RunnerTest
         runner.Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
         Assert.Equal(3, ExpectExit().ExitCode);
         runner.Tell(new RunnerCommand.Forget(One, First), TestActor);
+        StatusOf(runner);
         End(runner);
 
         StartRunner().Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
@@ -267,6 +268,7 @@ public sealed class AdoptionTests : RunnerTest
     private void End(IActorRef runner)
     {
         Watch(runner);
+        // Overtakes what waits.
         Sys.Stop(runner);
         ExpectTerminated(runner, Patience);
     }
@@ -289,7 +291,4 @@ public sealed class AdoptionTests : RunnerTest
         AwaitAssert(() => Assert.True(FilesOf(instance).ContainerCameUp), Patience, TimeSpan.FromMilliseconds(10));
         return ProcessTable.Find(int.Parse(File.ReadAllText(FilesOf(instance).PidFile)))!.Value;
     }
-
-    private static RunnerStatus StatusOf(IActorRef runner) =>
-        runner.Ask<RunnerStatus>(GetRunnerStatus.Instance, Patience).GetAwaiter().GetResult();
 }

@@ -134,7 +134,4 @@ public sealed class LaunchOnFullDiskTests : RunnerTest
         runner.Tell(launch);
         Assert.Equal(7, ExpectExit().ExitCode);
     }
-
-    private static RunnerStatus StatusOf(IActorRef runner) =>
-        runner.Ask<RunnerStatus>(GetRunnerStatus.Instance, Patience).GetAwaiter().GetResult();
 }

@@ -112,6 +112,7 @@ public sealed class RootImageTests : RunnerTest
         var first = StartRunner();
         Run(first, WithMode(launch, "exit", 1, ("CODE", "0")));
         first.Tell(new RunnerCommand.Forget(launch.Instance, launch.Attempt));
+        StatusOf(first);
         Watch(first);
         Sys.Stop(first);
         ExpectTerminated(first, Patience);

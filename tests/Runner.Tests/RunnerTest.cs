@@ -90,6 +90,10 @@ public abstract class RunnerTest : TestKit
         AwaitAssert(() => Assert.True(File.Exists(mark)), Patience, TimeSpan.FromMilliseconds(10));
     }
 
+    /// <summary>The answer comes when everything that the runner was told before is done.</summary>
+    protected static RunnerStatus StatusOf(IActorRef runner) =>
+        runner.Ask<RunnerStatus>(GetRunnerStatus.Instance, Patience).GetAwaiter().GetResult();
+
     protected override void AfterAll()
     {
         // The test kit gives a system five seconds to end, whatever still runs then.

@@ -55,6 +55,7 @@ public sealed class WakerActor : UntypedActor, IWithTimers
     private readonly Dictionary<InstanceId, DateTimeOffset> _known = [];
     private DateTimeOffset _ringAt = DateTimeOffset.MaxValue;
     private bool _scanning;
+    private bool _complained;
 
     /// <summary>Made by the shard.</summary>
     public WakerActor(int shard, IWakeCatalog catalog, WakeSettings settings, TimeProvider time)
@@ -101,7 +102,7 @@ public sealed class WakerActor : UntypedActor, IWithTimers
                 Scan();
                 break;
             case Scanned s:
-                _scanning = false;
+                (_scanning, _complained) = (false, false);
                 foreach (var sleeper in s.Due)
                     Add(sleeper.Instance, sleeper.WakeAt);
                 Ring();
@@ -118,7 +119,7 @@ public sealed class WakerActor : UntypedActor, IWithTimers
                 break;
             case Unreadable u:
                 _scanning &= u.Live;
-                _log.Warning(u.Cause, "the waker of shard {Shard} cannot read the catalog; it tries again", _shard);
+                Complain(u.Cause);
                 if (u.Live)
                     Timers.StartSingleTimer(nameof(LiveFound), ReadLiveNow.Instance, _settings.ScanInterval);
                 break;
@@ -129,6 +130,17 @@ public sealed class WakerActor : UntypedActor, IWithTimers
                 Unhandled(message);
                 break;
         }
+    }
+
+    // Once, and without a stack: an outage meets the wakers of all shards, again and again.
+    private void Complain(Exception cause)
+    {
+        const string line = "the waker of shard {Shard} cannot read the catalog, and tries again: {Cause}";
+        if (_complained)
+            _log.Debug(line, _shard, cause.Message);
+        else
+            _log.Warning(line, _shard, cause.Message);
+        _complained = true;
     }
 
     private static IActorRef Region => ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region);
