@@ -9,7 +9,7 @@ public class CoreTests
 {
     private const string Instances = "src/Actors/Instances/";
     private const string Shell = Instances + "InstanceActor.cs";
-    private const int ShellLinesMax = 170;
+    private const int ShellLinesMax = 180;
 
     private static readonly string[] Core =
     [

@@ -59,12 +59,12 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         // Silence before the recovery was ours, not the workflow's.
         if (_state is InstanceState.Live live)
             _state = live with { Presence = live.Presence with { SeenAt = now, IdleSince = now } };
-        foreach (var effect in _with.Decider.EffectsOnRecovery(_state, now))
-            _with.Runner.Tell(effect);
+        var effects = _with.Decider.EffectsOnRecovery(_state, now);
+        Perform(effects);
         SaveSnapshotWhenDue();
         // One at rest was brought up by a command, which is next; to rest before it would be to recover twice.
         if (!_state.CanRest())
-            ArmTick(now, TickMin);
+            ArmTick(now, AsksForSlot(effects) ? AskAgain : TickMin);
     }
 
     /// <inheritdoc />
@@ -103,15 +103,23 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         {
             if (decision.Reply is not null)
                 replyTo.Tell(decision.Reply);
-            foreach (var effect in decision.Effects)
-                _with.Runner.Tell(effect);
+            Perform(decision.Effects);
             if (decision.Events.Count > 0 && _state is InstanceState.Suspended { WakeAt: { } wakeAt })
                 ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region)
                     .Tell(new WakerMessage.Expect(InstanceShard.Of(Id), Id, wakeAt));
             SaveSnapshotWhenDue();
-            ArmTick(_with.Time.GetUtcNow(), tickNotBefore);
+            ArmTick(_with.Time.GetUtcNow(), AsksForSlot(decision.Effects) ? AskAgain : tickNotBefore);
         }
     }
+
+    private void Perform(IReadOnlyList<RunnerCommand> effects)
+    {
+        foreach (var effect in effects)
+            _with.Runner.Tell(effect);
+    }
+
+    private static bool AsksForSlot(IReadOnlyList<RunnerCommand> effects) =>
+        effects.Any(effect => effect is RunnerCommand.RequestSlot);
 
     // Between two decisions, so every event that the state is made of is in the journal.
     private void SaveSnapshotWhenDue()
@@ -134,14 +142,15 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         }
         if (_with.Decider.NextDeadline(_state) is not { } deadline || deadline >= _tickAt)
             return;
-        _tickAt = deadline;
         var wait = deadline - now;
         wait = wait < notBefore ? notBefore : wait > TickMax ? TickMax : wait;
+        _tickAt = now + wait;
         Timers.StartSingleTimer(nameof(InstanceCommand.Tick), new InstanceCommand.Tick(Id), wait);
     }
 
-    // A deadline that has passed and still waits (for a slot, for an exit) is looked at again each second.
-    private static readonly TimeSpan AfterTick = TimeSpan.FromSeconds(1);
+    // A deadline that has passed and still waits for an exit is looked at again each second. Who waits for a slot is in
+    // the runner's queue, perhaps with thousands, and asks again only in case the runner has lost it.
+    private static readonly TimeSpan AfterTick = TimeSpan.FromSeconds(1), AskAgain = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan TickMin = TimeSpan.FromMilliseconds(10), TickMax = TimeSpan.FromHours(1);
 
     /// <inheritdoc />
