@@ -42,8 +42,7 @@ internal sealed class Cgroups(CgroupManager manager, string mount = Cgroups.Defa
         if (manager != CgroupManager.Cgroupfs)
             return;
         var group = Path.Combine(mount, Parent, container);
-        if (Directory.Exists(group))
-            Directory.Delete(group);
+        Remove(group);
         Directory.CreateDirectory(group);
     }
 
@@ -53,19 +52,61 @@ internal sealed class Cgroups(CgroupManager manager, string mount = Cgroups.Defa
         var group = Path.Combine(mount, Parent, container);
         if (manager != CgroupManager.Cgroupfs || !Directory.Exists(group))
             return null;
+        var usage = Read(group);
+        TryRemove(group);
+        return usage;
+    }
+
+    /// <summary>
+    /// Removes the groups that were left behind, all but those of these containers. One with a process in it stays.
+    /// </summary>
+    internal void Sweep(IReadOnlySet<string> containers)
+    {
+        var ours = Path.Combine(mount, Parent);
+        if (manager != CgroupManager.Cgroupfs || !Directory.Exists(ours))
+            return;
+        foreach (var group in Directory.GetDirectories(ours))
+        {
+            if (!containers.Contains(Path.GetFileName(group)))
+                TryRemove(group);
+        }
+    }
+
+    private static CgroupUsage? Read(string group)
+    {
         try
         {
-            var usage = new CgroupUsage(
+            return new CgroupUsage(
                 Field(Path.Combine(group, "memory.events"), "oom_kill") > 0,
                 Number(Path.Combine(group, "memory.peak")),
                 Field(Path.Combine(group, "cpu.stat"), "usage_usec"));
-            Directory.Delete(group);
-            return usage;
         }
         catch (IOException)
         {
             return null;
         }
+    }
+
+    private static void TryRemove(string group)
+    {
+        try
+        {
+            Remove(group);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The next launch of the instance, or the next daemon, tries again.
+        }
+    }
+
+    // A crun that was killed leaves its group below ours. Files of a group go with it and cannot be removed.
+    private static void Remove(string group)
+    {
+        if (!Directory.Exists(group))
+            return;
+        foreach (var below in Directory.GetDirectories(group))
+            Remove(below);
+        Directory.Delete(group);
     }
 
     private static string? Obstacle(string mount)
