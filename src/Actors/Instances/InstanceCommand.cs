@@ -103,6 +103,19 @@ public abstract record InstanceCommand(InstanceId Instance)
     /// <summary>The node has a place for this attempt.</summary>
     public sealed record SlotGranted(InstanceId Instance, Attempt Attempt) : InstanceCommand(Instance);
 
+    /// <summary>
+    /// The attempt's program was started at this time: image and input are here, and the time that it may run is
+    /// counted from now on. Told again after a <see cref="RunnerCommand.Watch"/>; never journaled.
+    /// </summary>
+    public sealed record ContainerStarted(InstanceId Instance, Attempt Attempt, DateTimeOffset At)
+        : InstanceCommand(Instance);
+
+    /// <summary>
+    /// A container of this attempt was found that nobody has asked for: the instance asks for it
+    /// (<see cref="RunnerCommand.Watch"/>), or has it stopped because it is not, or no longer, its attempt.
+    /// </summary>
+    public sealed record ContainerFound(InstanceId Instance, Attempt Attempt) : InstanceCommand(Instance);
+
     /// <summary>The container could not be started; nothing of it runs.</summary>
     public sealed record LaunchFailed(InstanceId Instance, Attempt Attempt, string Error) : InstanceCommand(Instance);
 

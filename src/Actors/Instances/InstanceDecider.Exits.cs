@@ -50,8 +50,14 @@ public sealed partial class InstanceDecider
         _ => new Failed("Invalid sleep output", now),
     };
 
-    private InstanceEvent Vanish(Live s, AttemptVanished c, DateTimeOffset now) =>
-        Ordered(s, now) ?? new AttemptLost(c.Attempt, c.Reason, now);
+    /// <summary>
+    /// An attempt of which there is nothing to tell. When that ends the instance, no process is left to wait for.
+    /// </summary>
+    private static Decision Lose(Live s, InstanceEvent after) =>
+        after is Failed or Cancelled ? Report(Gone(s.Facts.Attempt, after.At), after) : Report(after);
+
+    private static AttemptExited Gone(Attempt attempt, DateTimeOffset now) =>
+        new(attempt, null, null, false, "", null, null, now);
 
     private InstanceEvent Crash(Live s, string what, DateTimeOffset now)
     {
@@ -94,12 +100,14 @@ public sealed partial class InstanceDecider
         Live { Stop: { } stop } s when s.Leaving() is null && now >= stop.At + stop.Grace =>
             Report(new Cancelled(null, now)),
         Live { Stop: not null } => Decision.Nothing,
-        Live s when s.Leaving() is not null && now >= s.Since + s.Facts.Timeout =>
+        Live { Presence.StartedAt: not null } s when TimeoutAt(s) <= now =>
             Order(s, StopReason.Timeout, settings.StopGrace, now),
         Running s when now >= StaleAt(s) => s.Leaving() is null
             ? Report(new Failed(StaleText(s), now))
             : Order(s, StopReason.Stale, TimeSpan.Zero, now),
         Running s when HibernateAt(s) is { } at && now >= at => Hibernate(s, now),
+        // Its program has not started, as far as is known: the runner says when it has, or that there is none.
+        Live s when s.Leaving() is { } attempt && TimeoutAt(s) <= now => Perform(Watch(s, attempt)),
         Suspended { Leaving: { } attempt } s when now >= s.Since + settings.LeaveWithin =>
             Perform(new RunnerCommand.Stop(s.Facts.Id, attempt, TimeSpan.Zero)),
         Ended { Leaving: { } attempt } s when now >= s.Since + settings.LeaveWithin =>
@@ -155,14 +163,16 @@ public sealed partial class InstanceDecider
         _ => null,
     };
 
-    private static DateTimeOffset? TimeoutAt(Live s) => s.Leaving() is null ? null : s.Since + s.Facts.Timeout;
+    private static DateTimeOffset? TimeoutAt(Live s) =>
+        s.Leaving() is null ? null : (s.Presence.StartedAt ?? s.Since) + s.Facts.Timeout;
 
     private static DateTimeOffset? Earliest(DateTimeOffset? a, DateTimeOffset? b) =>
         a is null ? b : b is null || a < b ? a : b;
 
     /// <summary>
     /// The state after hearing from the workflow, before the decision: a heartbeat keeps alive, every other request of
-    /// the live attempt also ends its idleness, and a sleep is remembered for as long as it is waited in.
+    /// the live attempt also ends its idleness, and a sleep is remembered for as long as it is waited in. The runner
+    /// says when the program was started.
     /// </summary>
     public static InstanceState Hear(InstanceState state, InstanceCommand command, DateTimeOffset now)
     {
@@ -171,6 +181,7 @@ public sealed partial class InstanceDecider
         var presence = command switch
         {
             Heartbeat c when !IsStale(live, c.From) => live.Presence with { SeenAt = now, HeartbeatAt = now },
+            ContainerStarted c when c.Attempt == live.Facts.Attempt => live.Presence with { StartedAt = c.At },
             Sleep c when !IsStale(live, c.From) => Waits(live, c, now),
             SaveCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
             LookUpCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
@@ -209,9 +220,9 @@ public sealed partial class InstanceDecider
         Pending s when now >= s.NotBefore =>
             [new RunnerCommand.RequestSlot(s.Facts.Id, s.Facts.Attempt.Next(), s.Facts.Tenant)],
         Live s when s.Leaving() is { } attempt =>
-            [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant), .. StopAgain(s, attempt, now)],
-        Suspended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
-        Ended { Leaving: { } attempt } s => [new RunnerCommand.Watch(s.Facts.Id, attempt, s.Facts.Tenant)],
+            [Watch(s, attempt), .. StopAgain(s, attempt, now)],
+        Suspended { Leaving: { } attempt } s => [Watch(s, attempt)],
+        Ended { Leaving: { } attempt } s => [Watch(s, attempt)],
         _ => [],
     };
 

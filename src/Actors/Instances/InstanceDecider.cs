@@ -21,7 +21,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
         Start or GetPresence or Register => OfBeginning(state, command, now),
         StopInstance or ResumeInstance or SendSignal or SendCustomSignal => OfCaller(state, command, now),
         PollSignals or AcknowledgeSignal => OfSignals(state, command, now),
-        SlotGranted or LaunchFailed or ProcessExited or AttemptVanished => OfRunner(state, command, now),
+        SlotGranted or ContainerStarted or LaunchFailed => OfRunner(state, command, now),
+        ProcessExited or AttemptVanished or ContainerFound => OfRunner(state, command, now),
         Wake or Tick or Ensure => OfTime(state, command, now),
         _ => OfWorkflow(state, command, now),
     };
@@ -84,15 +85,18 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Live s, SlotGranted c) when c.Attempt == s.Facts.Attempt => Decision.Nothing,
             (_, SlotGranted c) => Perform(new RunnerCommand.ReleaseSlot(c.Instance, c.Attempt)),
             (Live s, LaunchFailed c) when c.Attempt == s.Leaving() =>
-                Report(Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
+                Lose(s, Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
             (Live s, ProcessExited c) when c.Attempt == s.Leaving() =>
                 new Decision(null, [Exit(c, now), AfterExit(s, c, now)], [Forget(c)]),
             (Existing s, ProcessExited c) when c.Attempt == Leaving(s) =>
                 new Decision(null, [Exit(c, now)], [Forget(c)]),
             (_, ProcessExited c) => Perform(Forget(c)),
-            (Live s, AttemptVanished c) when c.Attempt == s.Leaving() => Report(Vanish(s, c, now)),
-            (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) =>
-                Report(new AttemptExited(c.Attempt, null, null, false, "", null, null, now)),
+            (Live s, AttemptVanished c) when c.Attempt == s.Leaving() =>
+                Lose(s, Ordered(s, now) ?? new AttemptLost(c.Attempt, c.Reason, now)),
+            (Existing s, LaunchFailed c) when c.Attempt == Leaving(s) => Report(Gone(c.Attempt, now)),
+            (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) => Report(Gone(c.Attempt, now)),
+            (Existing s, ContainerFound c) when c.Attempt == Leaving(s) => Perform(Watch(s, c.Attempt)),
+            (_, ContainerFound c) => Perform(new RunnerCommand.Stop(c.Instance, c.Attempt, TimeSpan.Zero)),
             _ => Decision.Nothing,
         };
 
@@ -208,6 +212,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
 
     private static Decision Perform(params RunnerCommand[] effects) => new(null, [], effects);
 
+    private static RunnerCommand.Watch Watch(Existing s, Attempt attempt) => new(s.Facts.Id, attempt, s.Facts.Tenant);
+
     private static RunnerCommand.Forget Forget(ProcessExited c) => new(c.Instance, c.Attempt);
 
     private static Decision Refuse(Refusal reason, string text) => Answer(new Refused(reason, text));
@@ -230,6 +236,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
 
     private static Attempt? Leaving(Existing s) => s switch
     {
+        Live l => l.Leaving(),
         Suspended u => u.Leaving,
         Ended e => e.Leaving,
         _ => null,

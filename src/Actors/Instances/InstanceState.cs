@@ -82,6 +82,9 @@ public sealed record StopOrder(StopReason Reason, DateTimeOffset At, TimeSpan Gr
 /// </summary>
 public sealed record Presence(DateTimeOffset SeenAt, DateTimeOffset IdleSince)
 {
+    /// <summary>When the program was started; null while it has not been, or until the runner says so again.</summary>
+    public DateTimeOffset? StartedAt { get; init; }
+
     /// <summary>The last heartbeat.</summary>
     public DateTimeOffset? HeartbeatAt { get; init; }
 

@@ -17,8 +17,10 @@ public abstract record RunnerCommand(InstanceId Instance, Attempt Attempt)
     public sealed record ReleaseSlot(InstanceId Instance, Attempt Attempt) : RunnerCommand(Instance, Attempt);
 
     /// <summary>
-    /// Starts the container, in a granted slot. Ends in exactly one of <see cref="InstanceCommand.LaunchFailed"/> and
-    /// <see cref="InstanceCommand.ProcessExited"/>; the latter is told again until <see cref="Forget"/>.
+    /// Starts the container, in a granted slot; <see cref="InstanceCommand.ContainerStarted"/> says when it has. Ends
+    /// in exactly one of <see cref="InstanceCommand.LaunchFailed"/>, <see cref="InstanceCommand.AttemptVanished"/> (it
+    /// was not tried, or not by its own fault cut off) and <see cref="InstanceCommand.ProcessExited"/>; the last is
+    /// told again until <see cref="Forget"/>.
     /// </summary>
     public sealed record Launch(
         InstanceId Instance, Attempt Attempt, TenantId Tenant, ImageId Image, string ImageSha256,

@@ -47,6 +47,41 @@ public sealed class CrashRuleTests
     }
 
     [Fact]
+    public void The_time_that_an_image_takes_to_arrive_does_not_count_towards_the_timeout()
+    {
+        var machine = new Machine().Started(timeoutSeconds: 5).Launching();
+        machine.Wait(TimeSpan.FromMinutes(9));
+        machine.Do(new InstanceCommand.ContainerStarted(Id, machine.Attempt, machine.Now));
+        machine.Wait(TimeSpan.FromSeconds(4.9));
+        Assert.DoesNotContain(machine.Journal, e => e is InstanceEvent.StopRequested);
+        machine.Wait(TimeSpan.FromSeconds(0.1));
+        Assert.Equal(StopReason.Timeout, Assert.IsType<InstanceEvent.StopRequested>(machine.Journal[^1]).Reason);
+        Assert.Contains(machine.Last.Effects, e => e is RunnerCommand.Stop);
+    }
+
+    [Fact]
+    public void An_attempt_whose_start_is_not_known_when_its_time_would_be_up_is_asked_for_and_not_stopped()
+    {
+        var machine = new Machine().Started(timeoutSeconds: 5).Running();
+        var started = machine.Now;
+        machine.After(TimeSpan.FromSeconds(6)).Recover();
+        var watch = Assert.Single(machine.Do(new InstanceCommand.Tick(Id)).Effects);
+        Assert.Equal(new RunnerCommand.Watch(Id, machine.Attempt, Tenant), watch);
+        machine.Do(new InstanceCommand.ContainerStarted(Id, machine.Attempt, started));
+        machine.Do(new InstanceCommand.Tick(Id));
+        Assert.Equal(StopReason.Timeout, Assert.IsType<InstanceEvent.StopRequested>(machine.Journal[^1]).Reason);
+    }
+
+    [Fact]
+    public void The_start_of_another_attempt_is_not_this_ones()
+    {
+        var machine = new Machine().Started(timeoutSeconds: 5).Running();
+        machine.Do(new InstanceCommand.ContainerStarted(Id, machine.Attempt.Next(), machine.Now.AddMinutes(9)));
+        machine.Wait(TimeSpan.FromSeconds(5));
+        Assert.Equal(StopReason.Timeout, Assert.IsType<InstanceEvent.StopRequested>(machine.Journal[^1]).Reason);
+    }
+
+    [Fact]
     public void A_pause_sent_before_the_launch_is_there_when_it_runs()
     {
         var machine = new Machine().Started();

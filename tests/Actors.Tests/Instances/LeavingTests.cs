@@ -46,6 +46,78 @@ public sealed class LeavingTests
         Assert.Single(_m.Journal.OfType<InstanceEvent.AttemptExited>());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_process_that_never_was_is_not_waited_for_when_its_end_ends_the_instance(bool vanished)
+    {
+        _m.Running();
+        _m.Ask(new InstanceCommand.StopInstance(Id, TimeSpan.FromSeconds(5), null));
+        _m.Do(End(vanished));
+        Assert.Equal(InstanceStatus.Cancelled, _m.State.Status);
+        Assert.True(_m.State.CanRest());
+        Assert.Empty(Waited(Long));
+    }
+
+    [Fact]
+    public void A_launch_that_fails_for_the_last_time_leaves_nothing_to_wait_for()
+    {
+        for (var i = 0; i < 3; i++)
+        {
+            _m.Running();
+            _m.Do(End(vanished: false));
+        }
+        Assert.Equal(InstanceStatus.Failed, _m.State.Status);
+        Assert.True(_m.State.CanRest());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_process_of_an_instance_that_has_gone_on_is_over_when_the_runner_says_so(bool vanished)
+    {
+        _m.Running();
+        _m.Complete();
+        Assert.False(_m.State.CanRest());
+        _m.Do(End(vanished));
+        Assert.True(_m.State.CanRest());
+        _m.Do(End(vanished));
+        Assert.Single(_m.Journal.OfType<InstanceEvent.AttemptExited>());
+    }
+
+    private InstanceCommand End(bool vanished) => vanished
+        ? new InstanceCommand.AttemptVanished(Id, _m.Attempt, "gone")
+        : new InstanceCommand.LaunchFailed(Id, _m.Attempt, "no crun");
+
+    [Fact]
+    public void A_container_that_was_found_is_asked_for_by_the_instance_whose_attempt_it_is()
+    {
+        _m.Running();
+        Assert.Equal([new RunnerCommand.Watch(Id, _m.Attempt, Tenant)], Found(_m.Attempt));
+        _m.Complete();
+        Assert.Equal([new RunnerCommand.Watch(Id, _m.Attempt, Tenant)], Found(_m.Attempt));
+    }
+
+    [Fact]
+    public void A_container_that_was_found_is_stopped_when_its_instance_does_not_know_it_or_is_done_with_it()
+    {
+        Assert.Equal([StopOf(new Attempt(1))], Found(new Attempt(1)));
+        _m.Running();
+        Assert.Equal([StopOf(new Attempt(2))], Found(new Attempt(2)));
+        _m.Exit(code: 1);
+        Assert.Equal([StopOf(new Attempt(1))], Found(new Attempt(1)));
+        _m.Running();
+        Assert.Equal([StopOf(new Attempt(1))], Found(new Attempt(1)));
+        _m.Complete();
+        _m.Exit(code: 0);
+        Assert.Equal([StopOf(new Attempt(2))], Found(new Attempt(2)));
+    }
+
+    private IReadOnlyList<RunnerCommand> Found(Attempt attempt) =>
+        _m.Do(new InstanceCommand.ContainerFound(Id, attempt)).Effects;
+
+    private static RunnerCommand.Stop StopOf(Attempt attempt) => new(Id, attempt, TimeSpan.Zero);
+
     [Fact]
     public void A_process_that_hangs_after_it_was_suspended_is_stopped_although_its_instance_was_resumed()
     {

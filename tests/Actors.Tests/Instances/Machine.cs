@@ -81,15 +81,23 @@ internal sealed class Machine
         return this;
     }
 
-    /// <summary>Grants the slot and registers the workflow.</summary>
+    /// <summary>Grants the slot, starts the program and registers the workflow.</summary>
     public Machine Running()
+    {
+        Launching();
+        Do(new InstanceCommand.ContainerStarted(Id, Attempt, Now));
+        Do(new InstanceCommand.Register(Id, Tenant, null, Attempt));
+        return this;
+    }
+
+    /// <summary>Grants the slot.</summary>
+    public Machine Launching()
     {
         if (State is InstanceState.Absent)
             Started();
         if (State is InstanceState.Pending { NotBefore: var notBefore } && notBefore > Now)
             Now = notBefore;
         Do(new InstanceCommand.SlotGranted(Id, Attempt.Next()));
-        Do(new InstanceCommand.Register(Id, Tenant, null, Attempt));
         return this;
     }
 

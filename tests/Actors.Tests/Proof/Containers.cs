@@ -41,6 +41,8 @@ internal sealed class Containers
         }
     }
 
+    internal bool Runs(Attempt attempt) => _running.Contains(attempt);
+
     internal void Ends_once(Attempt attempt) =>
         Oracle.Holds(_ended.Add(attempt), $"the end of attempt {attempt} was journaled twice");
 

@@ -15,6 +15,7 @@ internal sealed class Life
     private readonly Machine _machine = new();
     private readonly Oracle _oracle = new();
     private readonly Containers _containers = new();
+    private readonly Dictionary<Attempt, DateTimeOffset> _started = [];
 
     /// <summary>
     /// Answers what was journaled. <paramref name="kept"/> is what memory makes of the state after each step.
@@ -40,7 +41,7 @@ internal sealed class Life
         {
             case Act.Recover: What_was_answered_is_durable(); break;
             case Act.Pass: Pass(TimeSpan.FromSeconds(Seconds[step.Number])); break;
-            case Act.Ensure: Do(new InstanceCommand.Ensure(Id)); break;
+            case Act.Ensure: Time(new InstanceCommand.Ensure(Id)); break;
             case Act.Wake: Do(new InstanceCommand.Wake(Id)); break;
             case <= Act.SendCustom: Call(step); break;
             case <= Act.Acknowledge: Work(step); break;
@@ -54,14 +55,31 @@ internal sealed class Life
     private void Pass(TimeSpan time)
     {
         var until = _machine.Now + time;
-        Do(new InstanceCommand.Tick(Id));
+        Time(new InstanceCommand.Tick(Id));
         while (_machine.Deadline is { } deadline && deadline <= until && deadline > _machine.Now)
         {
             _machine.After(deadline - _machine.Now);
-            Do(new InstanceCommand.Tick(Id));
+            Time(new InstanceCommand.Tick(Id));
         }
         _machine.After(until - _machine.Now);
-        Do(new InstanceCommand.Tick(Id));
+        Time(new InstanceCommand.Tick(Id));
+    }
+
+    private void Time(InstanceCommand command)
+    {
+        Do(command);
+        Starts(_machine.Last.Effects);
+    }
+
+    /// <summary>The runner says when a program was started, at the launch and to who asks.</summary>
+    private void Starts(IReadOnlyList<RunnerCommand> effects)
+    {
+        foreach (var attempt in effects.Where(e => e is RunnerCommand.Launch or RunnerCommand.Watch)
+            .Select(e => e.Attempt).Where(_containers.Runs))
+        {
+            if (_started.TryAdd(attempt, _machine.Now) || State is InstanceState.Live { Presence.StartedAt: null })
+                Do(new InstanceCommand.ContainerStarted(Id, attempt, _started[attempt]));
+        }
     }
 
     private InstanceReply? Do(InstanceCommand command)
@@ -184,6 +202,7 @@ internal sealed class Life
         });
         foreach (var launch in _machine.Last.Effects.OfType<RunnerCommand.Launch>())
             Oracle.Holds(launch.Attempt == _machine.Attempt, "an attempt was launched that is not the live one");
+        Starts(_machine.Last.Effects);
         if (!awaited)
             An_older_attempt_changes_nothing(before, events);
     }
@@ -215,8 +234,10 @@ internal sealed class Life
     private void What_was_answered_is_durable()
     {
         var before = Picture.Of(State);
-        _containers.Perform(_machine.Recover());
+        var effects = _machine.Recover();
+        _containers.Perform(effects);
         Oracle.Holds(before == Picture.Of(State), $"the journal tells another story: {before} | {Picture.Of(State)}");
+        Starts(effects);
     }
 
     /// <summary>Promise 2, in every state: time, a process, a slot or a caller moves it on.</summary>
@@ -245,7 +266,7 @@ internal sealed class Life
             else if (State is InstanceState.Pending)
             {
                 _containers.A_slot_was_asked_for(_machine.Attempt.Next());
-                Do(new InstanceCommand.SlotGranted(Id, _machine.Attempt.Next()));
+                Time(new InstanceCommand.SlotGranted(Id, _machine.Attempt.Next()));
             }
             else if (State is InstanceState.Live live && live.Leaving() is { } attempt)
                 Do(Exited(attempt, 1, null));
