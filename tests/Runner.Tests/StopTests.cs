@@ -62,6 +62,24 @@ public sealed class StopTests : RunnerTest
     }
 
     [Fact]
+    public void A_stop_while_the_image_is_on_its_way_does_not_send_the_others_that_wait_for_it_back()
+    {
+        Images.Gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var runner = StartRunner();
+        Launch(runner, LaunchOf("one", 1, "sleep"));
+        AwaitAssert(() => Assert.Equal(1, Images.Opened), Patience);
+        Launch(runner, LaunchOf("two", 1, "exit", ("CODE", "3")));
+        Launch(runner, LaunchOf("three", 1, "exit", ("CODE", "3")));
+
+        runner.Tell(new RunnerCommand.Stop(One, new Attempt(1), TimeSpan.FromHours(1)));
+        Assert.Equal(15, ExpectExit().Signal);
+        Images.Gate.SetResult();
+
+        Assert.Equal((3, 3), (ExpectExit().ExitCode, ExpectExit().ExitCode));
+        Assert.Equal(1, Images.Opened);
+    }
+
+    [Fact]
     public void A_stop_right_behind_the_launch_ends_the_attempt()
     {
         var runner = StartRunner();

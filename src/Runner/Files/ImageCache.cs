@@ -20,6 +20,7 @@ internal sealed class ImageCache(
     private readonly ImageUses _uses = new();
     private readonly ConcurrentDictionary<string, SemaphoreSlim> _locks = new();
     private readonly ConcurrentDictionary<string, string> _stamps = new();
+    private readonly ConcurrentDictionary<string, SharedWork> _fetches = new();
     private int _digests;
 
     /// <summary>How often all bytes of a root were read to check it.</summary>
@@ -30,6 +31,7 @@ internal sealed class ImageCache(
     {
         if (!IsDigest(sha256))
             throw new RunnerException($"'{sha256}' is not the SHA-256 of an image");
+        await using var interest = FetchOf(sha256).Enter();
         var gate = _locks.GetOrAdd(sha256, _ => new SemaphoreSlim(1));
         await gate.WaitAsync(cancellation);
         try
@@ -114,10 +116,12 @@ internal sealed class ImageCache(
                 return root;
             log.ImageDamaged(sha256);
         }
-        await FetchAsync(home, sha256, cancellation);
+        await FetchOf(sha256).RunAsync(wanted => FetchAsync(home, sha256, wanted), cancellation);
         _stamps[sha256] = RootTree.Stamp(root);
         return root;
     }
+
+    private SharedWork FetchOf(string sha256) => _fetches.GetOrAdd(sha256, _ => new SharedWork());
 
     private bool IsIntact(string home, string root, string sha256, CancellationToken cancellation)
     {
