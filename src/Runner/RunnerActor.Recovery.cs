@@ -15,6 +15,9 @@ public sealed partial class RunnerActor
     private static readonly TimeSpan EvictInterval = TimeSpan.FromHours(1);
     private static readonly TimeSpan TellAgain = TimeSpan.FromSeconds(30);
 
+    private const string FoundAndStopped =
+        "{Instance} attempt {Attempt}: the container of an earlier daemon is not, or no longer, wanted; stopped";
+
     // Exits that the instance has not confirmed. Their files are on disk too, until it has.
     private readonly Dictionary<InstanceId, Kept> _kept = [];
 
@@ -30,7 +33,7 @@ public sealed partial class RunnerActor
                 foreach (var launch in recovered.Launches)
                     Adopt(launch);
                 if (_occupants.Count > 0)
-                    Timers.StartSingleTimer("orphans", new EndOrphans(), _options.OrphanGrace);
+                    Timers.StartPeriodicTimer("found", new AskAfterFound(), _options.OrphanGrace);
                 Timers.StartPeriodicTimer("look", new Look(), LookInterval);
                 Timers.StartPeriodicTimer("evict", new EvictImages(), EvictInterval);
                 Become(OnReceive);
@@ -71,22 +74,28 @@ public sealed partial class RunnerActor
     private void Adopt(EarlierLaunch launch)
     {
         var note = launch.Note;
-        var run = new ContainerRun(_host, note);
+        var run = new ContainerRun(_host, note, _ => { });
         _slots.Occupy(new SlotKey(note.Instance, note.Attempt));
-        Occupy(note.Instance, note.Attempt, run, Task.Run(() => run.AdoptAsync(launch.Supervisor))).IsClaimed = false;
+        var occupant = Occupy(note.Instance, note.Attempt, run, Task.Run(() => run.AdoptAsync(launch.Supervisor)));
+        (occupant.IsClaimed, occupant.StartedAt) = (false, launch.At);
         // An instance that is called into memory asks for its attempt.
         _instances.Tell(new InstanceCommand.Ensure(note.Instance));
     }
 
-    private void OnEndOrphans()
+    // An instance that cannot be called into memory now says nothing, and keeps its container.
+    private void OnAskAfterFound()
     {
-        foreach (var (instance, occupant) in _occupants.Where(o => !o.Value.IsClaimed))
+        var found = _occupants.Where(o => !o.Value.IsClaimed).ToList();
+        if (found.Count == 0)
         {
-            _log.Warning(
-                "{Instance} attempt {Attempt}: the instance does not ask for its container; killed", instance.Value,
-                occupant.Attempt.Number);
-            occupant.Run?.RequestStop(TimeSpan.Zero);
+            Timers.Cancel("found");
+            return;
         }
+        _log.Warning(
+            "{Count} containers of an earlier daemon run, and their instances have not asked for them: asked now, and "
+            + "again in {Seconds} s", found.Count, _options.OrphanGrace.TotalSeconds);
+        foreach (var (instance, occupant) in found)
+            _instances.Tell(new InstanceCommand.ContainerFound(instance, occupant.Attempt));
     }
 
     private void OnLook()
@@ -125,7 +134,7 @@ public sealed partial class RunnerActor
 
     private sealed record RecoverAgain : INoSerializationVerificationNeeded;
 
-    private sealed record EndOrphans : INoSerializationVerificationNeeded;
+    private sealed record AskAfterFound : INoSerializationVerificationNeeded;
 
     private sealed record EvictImages : INoSerializationVerificationNeeded;
 }

@@ -106,12 +106,13 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
             case RunnerCommand.Stop m: OnStop(m); break;
             case RunnerCommand.Watch m: OnWatch(m.Instance, m.Attempt); break;
             case RunnerCommand.Forget m: OnForget(m); break;
+            case Started m: OnStarted(m); break;
             case Finished m: OnFinished(m); break;
             case GetRunnerStatus:
                 Sender.Tell(StatusWith(LookAtDisk()));
                 break;
             case Look: OnLook(); break;
-            case EndOrphans: OnEndOrphans(); break;
+            case AskAfterFound: OnAskAfterFound(); break;
             case EvictImages: OnEvictImages(); break;
             default: Unhandled(message); break;
         }
@@ -144,7 +145,10 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
     {
         if (!_slots.Take(new SlotKey(launch.Instance, launch.Attempt)))
         {
-            Refuse(launch, "the attempt has no slot on this node, or had one for too long without a launch");
+            if (_kept.TryGetValue(launch.Instance, out var kept) && kept.Exited.Attempt == launch.Attempt)
+                _instances.Tell(kept.Exited);
+            else
+                Refuse(launch, "the attempt has no slot on this node, or had one for too long without a launch");
             return;
         }
         if (LookAtDisk() is { } full)
@@ -155,7 +159,9 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
         }
         _kept.Remove(launch.Instance);
         var note = new LaunchNote(launch.Instance, launch.Tenant, launch.Attempt, launch.ImageSha256);
-        var run = new ContainerRun(_host, note);
+        var self = Self;
+        var run = new ContainerRun(
+            _host, note, at => self.Tell(new Started(launch.Instance, launch.Attempt, at), ActorRefs.NoSender));
         Occupy(launch.Instance, launch.Attempt, run, Task.Run(() => run.LaunchAsync(launch)));
     }
 
@@ -164,6 +170,16 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
         work.PipeTo(Self, success: report => new Finished(instance, attempt, report));
         return _occupants[instance] = new Occupant(attempt, run, work);
     }
+
+    private void OnStarted(Started started)
+    {
+        if (_occupants.TryGetValue(started.Instance, out var occupant) && occupant.Attempt == started.Attempt)
+            occupant.StartedAt = started.At;
+        TellStart(started.Instance, started.Attempt, started.At);
+    }
+
+    private void TellStart(InstanceId instance, Attempt attempt, DateTimeOffset at) =>
+        _instances.Tell(new InstanceCommand.ContainerStarted(instance, attempt, at));
 
     private void OnFinished(Finished finished)
     {
@@ -183,6 +199,8 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
     {
         if (_occupants.TryGetValue(stop.Instance, out var occupant) && occupant.Attempt == stop.Attempt)
         {
+            if (!occupant.IsClaimed)
+                _log.Warning(FoundAndStopped, stop.Instance.Value, stop.Attempt.Number);
             occupant.IsClaimed = true;
             occupant.Run?.RequestStop(stop.Grace);
         }
@@ -201,6 +219,8 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
         if (_occupants.TryGetValue(instance, out var occupant))
         {
             occupant.IsClaimed |= occupant.Attempt == attempt;
+            if (occupant.Attempt == attempt && occupant.StartedAt is { } startedAt)
+                TellStart(instance, attempt, startedAt);
             // An older attempt than what runs here is certainly dead; a newer one was never launched here.
             if (occupant.Attempt.CompareTo(attempt) < 0)
                 occupant.Run?.RequestStop(TimeSpan.Zero);
@@ -217,31 +237,15 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
         var host = _host;
         Occupy(instance, attempt, null, Task.Run(async () =>
         {
-            await ClearAsync(host, instance);
+            await host.ClearForSureAsync(PathNames.OfContainer(instance.Value), default);
             return (InstanceCommand?)vanished;
         }));
     }
 
-    private static async Task ClearAsync(ContainerHost host, InstanceId instance)
+    // Nothing of it was started, and that is not the program's fault.
+    private void Refuse(RunnerCommand.Launch launch, string reason)
     {
-        while (true)
-        {
-            try
-            {
-                await host.ClearAsync(PathNames.OfContainer(instance.Value));
-                return;
-            }
-            catch (Exception e) when (e is RunnerException or IOException or TimeoutException)
-            {
-                host.Log.CleanupFailed(instance.Value, 0, e.Message);
-                await Task.Delay(RecoverRetry, host.Time);
-            }
-        }
-    }
-
-    private void Refuse(RunnerCommand.Launch launch, string error)
-    {
-        _instances.Tell(new InstanceCommand.LaunchFailed(launch.Instance, launch.Attempt, error));
+        _instances.Tell(new InstanceCommand.AttemptVanished(launch.Instance, launch.Attempt, reason));
         Send(_slots.Release(new SlotKey(launch.Instance, launch.Attempt), Now));
     }
 
@@ -261,9 +265,14 @@ public sealed partial class RunnerActor : UntypedActor, IWithUnboundedStash, IWi
 
         internal RunnerCommand.Launch? Next { get; set; }
 
+        internal DateTimeOffset? StartedAt { get; set; }
+
         /// <summary>Whether the instance knows of it: always, unless an earlier daemon launched it.</summary>
         internal bool IsClaimed { get; set; } = true;
     }
+
+    private sealed record Started(InstanceId Instance, Attempt Attempt, DateTimeOffset At)
+        : INoSerializationVerificationNeeded;
 
     private sealed record Finished(InstanceId Instance, Attempt Attempt, InstanceCommand? Report)
         : INoSerializationVerificationNeeded;

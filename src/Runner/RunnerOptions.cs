@@ -102,7 +102,8 @@ public sealed record RunnerOptions
     public bool StopContainersOnExit { get; init; }
 
     /// <summary>
-    /// How long a container of an earlier daemon may run without its instance asking for it. Default: 60 s.
+    /// How long a container of an earlier daemon runs before its instance is asked whether it is its own, and how
+    /// often it is asked until it answers. Default: 60 s.
     /// </summary>
     public TimeSpan OrphanGrace { get; init; } = TimeSpan.FromSeconds(60);
 

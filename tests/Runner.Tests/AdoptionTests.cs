@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Akka.Actor;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
@@ -17,7 +18,7 @@ public sealed class AdoptionTests : RunnerTest
     public AdoptionTests()
     {
         Options = Options with { StopContainersOnExit = false };
-        IgnoreMessages(m => m is InstanceCommand.Ensure);
+        IgnoreMessages(m => m is InstanceCommand.Ensure or InstanceCommand.ContainerStarted);
     }
 
     [Fact]
@@ -73,6 +74,55 @@ public sealed class AdoptionTests : RunnerTest
     }
 
     [Fact]
+    public void An_exit_that_a_restart_of_the_machine_made_is_a_lost_attempt_and_no_crash()
+    {
+        var runner = StartRunner();
+        Launch(runner, LaunchOf("one", 1, "await", ("CODE", "143")));
+        AwaitUp("one");
+        End(runner);
+        Release("one");
+        AwaitRecord("one");
+        SetBoot("one", "of the day before");
+
+        StartRunner().Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
+
+        Assert.Equal(First, ExpectMsg<InstanceCommand.AttemptVanished>(Patience).Attempt);
+        Assert.Empty(LaunchesLeft());
+    }
+
+    [Fact]
+    public void A_result_that_was_there_before_the_machine_was_restarted_counts()
+    {
+        var runner = StartRunner();
+        Launch(runner, LaunchOf("one", 1, "await", ("TEXT", """{"status":"completed","result":5}""")));
+        AwaitUp("one");
+        End(runner);
+        Release("one");
+        AwaitRecord("one");
+        SetBoot("one", "of the day before");
+
+        StartRunner().Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
+
+        Assert.Equal("5"u8, ExpectExit().Output!.Result.Span);
+    }
+
+    [Fact]
+    public void An_exit_of_a_launch_that_does_not_say_in_which_run_of_the_machine_it_was_is_reported()
+    {
+        var runner = StartRunner();
+        Launch(runner, LaunchOf("one", 1, "await", ("CODE", "7")));
+        AwaitUp("one");
+        End(runner);
+        Release("one");
+        AwaitRecord("one");
+        SetBoot("one", null);
+
+        StartRunner();
+
+        Assert.Equal(7, ExpectExit().ExitCode);
+    }
+
+    [Fact]
     public void An_exit_is_told_again_by_every_runner_until_it_is_to_be_forgotten()
     {
         var runner = StartRunner();
@@ -115,7 +165,7 @@ public sealed class AdoptionTests : RunnerTest
     }
 
     [Fact]
-    public void A_container_that_no_instance_asks_for_is_killed()
+    public void A_container_that_no_instance_asks_for_is_asked_after_until_its_instance_does_not_want_it()
     {
         var runner = StartRunner();
         Launch(runner, LaunchOf("one", 1, "stubborn"));
@@ -125,10 +175,16 @@ public sealed class AdoptionTests : RunnerTest
         var (orphan, claimed) = (ProgramOf("one"), ProgramOf("two"));
         End(runner);
 
-        Options = Options with { OrphanGrace = TimeSpan.FromMilliseconds(500) };
-        StartRunner().Tell(new RunnerCommand.Watch(new InstanceId("two"), First, Tenant), TestActor);
+        Options = Options with { OrphanGrace = TimeSpan.FromMilliseconds(100) };
+        runner = StartRunner();
+        runner.Tell(new RunnerCommand.Watch(new InstanceId("two"), First, Tenant), TestActor);
+        // The database is away: the instance cannot answer, for however many times the grace.
+        for (var i = 0; i < 5; i++)
+            Assert.Equal(new InstanceCommand.ContainerFound(One, First), ExpectMsg<InstanceCommand>(Patience));
+        Assert.True(ProcessTable.IsAlive(orphan));
+        runner.Tell(new RunnerCommand.Stop(One, First, TimeSpan.Zero), TestActor);
 
-        var exited = ExpectMsg<InstanceCommand.ProcessExited>(Patience);
+        var exited = FishForMessage<InstanceCommand.ProcessExited>(_ => true, Patience);
         Assert.Equal((One, 9), (exited.Instance, exited.Report.Signal));
         Assert.False(ProcessTable.IsAlive(orphan));
         Assert.True(ProcessTable.IsAlive(claimed));
@@ -275,6 +331,17 @@ public sealed class AdoptionTests : RunnerTest
 
     private void Release(string instance) =>
         File.WriteAllText(Path.Combine(RunDirectoryOf(instance), "workspace", "go"), "");
+
+    private void SetBoot(string instance, string? boot)
+    {
+        var path = Path.Combine(FilesOf(instance).Bundle, "launch.json");
+        var note = JsonNode.Parse(File.ReadAllText(path))!;
+        Assert.Equal(File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(), (string?)note["boot"]);
+        note["boot"] = boot;
+        if (boot is null)
+            note.AsObject().Remove("boot");
+        File.WriteAllText(path, note.ToJsonString());
+    }
 
     private void AwaitRecord(string instance) =>
         AwaitAssert(() => Assert.NotNull(FilesOf(instance).ReadExit()), Patience, TimeSpan.FromMilliseconds(10));

@@ -104,14 +104,19 @@ public sealed class ExitTests : RunnerTest
     }
 
     [Fact]
-    public void An_exit_comes_once_and_a_launch_that_comes_again_is_refused()
+    public void An_exit_comes_once_and_again_when_its_launch_comes_again()
     {
         var runner = StartRunner();
         var launch = LaunchOf("one", 1, "exit", ("CODE", "0"));
         Run(runner, launch);
+        StatusOf(runner);
+        Assert.False(HasMessages);
 
         runner.Tell(launch, TestActor);
 
-        Assert.Equal(new Attempt(1), ExpectMsg<InstanceCommand.LaunchFailed>(Patience).Attempt);
+        Assert.Equal(0, ExpectExit().ExitCode);
+        runner.Tell(new RunnerCommand.Forget(launch.Instance, launch.Attempt), TestActor);
+        runner.Tell(launch, TestActor);
+        Assert.Equal(launch.Attempt, ExpectMsg<InstanceCommand.AttemptVanished>(Patience).Attempt);
     }
 }

@@ -1,5 +1,7 @@
+using Akka.Actor;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
+using Runtara.Runner.Containers;
 using Runtara.Runner.Files;
 
 namespace Runtara.Runner.Tests;
@@ -88,6 +90,42 @@ public sealed class LaunchFailureTests : RunnerTest
 
         Assert.Equal(5, Run(runner, LaunchOf("one", 2, "exit", ("CODE", "5"))).ExitCode);
         Assert.Equal(2, Images.Opened);
+    }
+
+    [Fact]
+    public void A_launch_that_has_no_place_any_more_has_vanished_and_is_no_failure()
+    {
+        var launch = LaunchOf("one", 1, "exit", ("CODE", "0"));
+
+        StartRunner().Tell(launch, TestActor);
+
+        var vanished = ExpectMsg<InstanceCommand.AttemptVanished>(Patience);
+        Assert.Equal((launch.Instance, launch.Attempt), (vanished.Instance, vanished.Attempt));
+        Assert.StartsWith("the attempt has no slot on this node, or had one for too long", vanished.Reason);
+    }
+
+    [Fact]
+    public void A_failure_to_stop_a_container_is_told_when_nothing_of_it_runs_any_more()
+    {
+        var crun = Script("crun.sh", "exec crun \"$@\"");
+        Options = Options with { CrunPath = crun };
+        var runner = StartRunner();
+        Launch(runner, LaunchOf("one", 1, "stubborn"));
+        AwaitUp("one");
+        var launch = new LaunchStore(Data).Of(PathNames.OfContainer("one"));
+        AwaitAssert(() => Assert.True(launch.ContainerCameUp), Patience);
+        var program = ProcessTable.Find(int.Parse(File.ReadAllText(launch.PidFile)))!.Value;
+
+        File.Delete(crun);
+        runner.Tell(new RunnerCommand.Stop(new InstanceId("one"), new Attempt(1), TimeSpan.Zero), TestActor);
+        AwaitAssert(() => Assert.Empty(Door.Open), Patience);
+
+        Assert.Equal(1, StatusOf(runner).Containers);
+        Assert.True(ProcessTable.IsAlive(program));
+        Assert.False(HasMessages);
+        Script("crun.sh", "exec crun \"$@\"");
+        Assert.Contains("is not installed", ExpectMsg<InstanceCommand.LaunchFailed>(Patience).Error);
+        Assert.False(ProcessTable.IsAlive(program));
     }
 
     private string LaunchError() => LaunchError(LaunchOf("one", 1, "exit", ("CODE", "0")));

@@ -23,6 +23,7 @@ public abstract class RunnerTest : TestKit
             Path.GetTempPath(), $"rt-{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}");
         Directory.CreateDirectory(Data);
         Images.Blobs[ProbeProgram.Sha256] = ProbeProgram.Bytes;
+        IgnoreMessages(m => m is InstanceCommand.ContainerStarted);
         Options = new RunnerOptions
         {
             DataDirectory = Data,

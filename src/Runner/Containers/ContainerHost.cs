@@ -6,12 +6,13 @@ using Runtara.Runner.Files;
 namespace Runtara.Runner.Containers;
 
 /// <summary>A launch of an earlier daemon; without a supervisor it has ended, and how is written down.</summary>
-internal sealed record EarlierLaunch(LaunchNote Note, Supervisor? Supervisor);
+internal sealed record EarlierLaunch(LaunchNote Note, DateTimeOffset At, Supervisor? Supervisor);
 
 /// <summary>What all containers of this node share.</summary>
 internal sealed class ContainerHost
 {
     private static readonly TimeSpan SupervisorEnd = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ClearRetry = TimeSpan.FromSeconds(5);
 
     internal ContainerHost(
         RunnerOptions options, IInstanceDoor door, IInstanceInputs inputs, IImageStore images, TimeProvider time,
@@ -71,28 +72,67 @@ internal sealed class ContainerHost
         {
             var note = files.ReadNote();
             var supervisor = note is null ? null : Supervisor.Find(files);
-            if (note is not null && (supervisor is { Id: not null } || files.ReadExit() is not null))
-                found.Add(new EarlierLaunch(note, supervisor));
+            if (note is not null && (supervisor is { Id: not null } || HasEnded(files, note)))
+                found.Add(new EarlierLaunch(note, files.CreatedAt, supervisor));
             else
                 lost.Add(files);
         }
         var running = found.Where(l => l.Supervisor is not null).ToList();
         await Crun.SweepAsync(
             [.. running.Select(l => l.Supervisor!.Id ?? 0)], running.Select(l => l.Note.Container).ToHashSet());
+        Cgroups.Sweep(found.Select(l => l.Note.Container).ToHashSet());
         lost.ForEach(Launches.Discard);
         return found;
+    }
+
+    // A machine that goes down ends every program, and a supervisor writes it down like any other end. The program did
+    // not crash, nor did it end by itself, unless it has left a result; and nobody asked it to be cancelled.
+    private bool HasEnded(LaunchFiles files, LaunchNote note) => files.ReadExit() is not null
+        && (!note.IsOfEarlierBoot || ReadOutput(note).Output is { Status: not RunOutputStatus.Cancelled });
+
+    /// <summary>The result that the program left; else what is wrong with it, when there is one.</summary>
+    internal (RunOutput? Output, string? Problem) ReadOutput(LaunchNote note)
+    {
+        var directory = new RunDirectory(Data, note.Tenant.Value, note.Instance.Value);
+        var (bytes, problem) = directory.ReadOutput(Options.OutputBytesMax);
+        return bytes is { } found ? OutputFile.Parse(found) : (null, problem);
     }
 
     /// <summary>Returns when nothing of the container runs any more and nothing is kept of its launch.</summary>
     internal async Task ClearAsync(string container)
     {
+        await EnsureDeadAsync(container);
+        Launches.Discard(Launches.Of(container));
+    }
+
+    /// <summary>As <see cref="ClearAsync"/>, however often that takes; it ends otherwise only by the token.</summary>
+    internal async Task ClearForSureAsync(string container, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            try
+            {
+                await EnsureDeadAsync(container);
+                break;
+            }
+            catch (Exception e) when (e is RunnerException or IOException or TimeoutException)
+            {
+                Log.CleanupFailed(container, 0, e.Message);
+            }
+            await Task.Delay(ClearRetry, Time, cancellation);
+        }
+        Forget(container);
+    }
+
+    private async Task EnsureDeadAsync(string container)
+    {
         await Crun.EnsureDeadAsync(container);
         var files = Launches.Of(container);
-        if (!Directory.Exists(files.Bundle))
+        if (!files.WasStarted || Supervisor.Find(files) is not { } supervisor)
             return;
-        if (Supervisor.Find(files) is { } supervisor)
-            await supervisor.Ended.WaitAsync(SupervisorEnd, Time);
-        Launches.Discard(files);
+        if (!await EndsAsync(supervisor.Ended, SupervisorEnd, default))
+            await new ContainerStop(this, container, supervisor).KillAsync(supervisor.Ended);
+        await supervisor.Ended.WaitAsync(SupervisorEnd, Time);
     }
 
     /// <summary>Whether the task ended before the time was up or the token cancelled.</summary>

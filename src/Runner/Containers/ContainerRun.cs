@@ -10,7 +10,10 @@ namespace Runtara.Runner.Containers;
 /// process gone. <see cref="LaunchAsync"/> and <see cref="AdoptAsync"/> end in exactly one report, never in an
 /// exception, and only when nothing of the container runs any more; or in none, when it was left to the next daemon.
 /// </summary>
-internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
+/// <param name="host">What it shares with others.</param>
+/// <param name="note">Whose it is.</param>
+/// <param name="started">Told when the program is started by this daemon.</param>
+internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<DateTimeOffset> started)
 {
     private const int SigTerm = Native.Libc.SigTerm;
     private readonly CancellationTokenSource _terminate = new();
@@ -66,20 +69,37 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         {
             return null;
         }
-        catch (OperationCanceledException) when (_terminate.IsCancellationRequested)
+        catch (Exception e)
         {
-            host.Forget(note.Container);
+            // Whatever store, door, disk or crun throw, the instance must hear of it; but not while something lives.
+            return await IsClearAsync() ? ReportOf(e) : null;
+        }
+    }
+
+    private async Task<bool> IsClearAsync()
+    {
+        try
+        {
+            await host.ClearForSureAsync(note.Container, _leave.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (_leave.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private InstanceCommand ReportOf(Exception e)
+    {
+        var (instance, attempt) = (note.Instance, note.Attempt);
+        if (e is OperationCanceledException && IsStopping)
+        {
             var report = new ExitReport(null, SigTerm, false, "", null, null, null);
             return new InstanceCommand.ProcessExited(instance, attempt, report);
         }
-        catch (Exception e)
-        {
-            // Whatever store, door, disk or crun throw, the instance must hear of it.
-            host.Forget(note.Container);
-            var error = e is OperationCanceledException ? "image and input did not arrive in time" : e.Message;
-            host.Log.LaunchFailed(instance.Value, attempt.Number, error);
-            return new InstanceCommand.LaunchFailed(instance, attempt, error);
-        }
+        var error = e is OperationCanceledException ? "image and input did not arrive in time" : e.Message;
+        host.Log.LaunchFailed(instance.Value, attempt.Number, error);
+        return new InstanceCommand.LaunchFailed(instance, attempt, error);
     }
 
     private async Task<ExitReport> StartAsync(RunnerCommand.Launch launch)
@@ -107,7 +127,8 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
             note.Container, files.Bundle, directory.ConfigPath, files.Log, files.PidFile);
         end.Supervisor = Supervisor.Start(
             host.SupervisorProgram, files, stderr, host.Options.StderrBytesMax, command);
-        return await FollowAsync(end.Supervisor, files, directory);
+        started(files.CreatedAt);
+        return await FollowAsync(end.Supervisor, files);
     }
 
     private async Task<ExitReport> ResumeAsync(Supervisor? supervisor)
@@ -118,9 +139,9 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         await using var end = new Ending(host, note, directory, _leave.Token) { Supervisor = supervisor };
         host.Log.Adopted(note.Instance.Value, note.Attempt.Number, note.Container, supervisor is not null);
         if (supervisor is null)
-            return await EndOfAsync(files.ReadExit() ?? ExitRecord.Killed, files, directory);
+            return await EndOfAsync(files.ReadExit() ?? ExitRecord.Killed, files);
         end.Door = await OpenDoorAsync(directory);
-        return await FollowAsync(supervisor, files, directory);
+        return await FollowAsync(supervisor, files);
     }
 
     private async Task<IAsyncDisposable> OpenDoorAsync(RunDirectory directory) => await host.Door.OpenAsync(
@@ -138,7 +159,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         return (root, program, input);
     }
 
-    private async Task<ExitReport> FollowAsync(Supervisor supervisor, LaunchFiles files, RunDirectory directory)
+    private async Task<ExitReport> FollowAsync(Supervisor supervisor, LaunchFiles files)
     {
         var stopping = new ContainerStop(host, note.Container, supervisor);
         var ended = supervisor.Ended.WaitAsync(_leave.Token);
@@ -157,12 +178,12 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
                 $"{host.Crun.Program} did not start the container within "
                 + $"{host.Options.LaunchTimeout.TotalSeconds:0.###} s");
         }
-        return await EndOfAsync(files.ReadExit() ?? ExitRecord.Killed, files, directory);
+        return await EndOfAsync(files.ReadExit() ?? ExitRecord.Killed, files);
     }
 
     private bool IsStopping => _terminate.IsCancellationRequested;
 
-    private async Task<ExitReport> EndOfAsync(ExitRecord exit, LaunchFiles files, RunDirectory directory)
+    private async Task<ExitReport> EndOfAsync(ExitRecord exit, LaunchFiles files)
     {
         ThrowIfItNeverRan(exit, files);
         await host.Crun.EnsureDeadAsync(note.Container);
@@ -173,7 +194,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         var usage = host.Cgroups.Collect(note.Container);
         return new ExitReport(
             signal is null ? exit.ExitCode : null, signal, usage?.OutOfMemory ?? false, exit.Tail,
-            ReadOutput(directory), usage?.MemoryPeakBytes ?? exit.MemoryPeakBytes,
+            ReadOutput(), usage?.MemoryPeakBytes ?? exit.MemoryPeakBytes,
             usage?.CpuMicroseconds ?? exit.CpuMicroseconds);
     }
 
@@ -196,12 +217,9 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
         throw new RunnerException($"{program} did not start the container ({ending}): {detail}");
     }
 
-    private RunOutput? ReadOutput(RunDirectory directory)
+    private RunOutput? ReadOutput()
     {
-        var (bytes, problem) = directory.ReadOutput(host.Options.OutputBytesMax);
-        RunOutput? output = null;
-        if (bytes is { } found)
-            (output, problem) = OutputFile.Parse(found);
+        var (output, problem) = host.ReadOutput(note);
         if (problem is not null)
             host.Log.OutputIgnored(note.Instance.Value, note.Attempt.Number, problem);
         return output;
@@ -217,21 +235,31 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note)
 
         public async ValueTask DisposeAsync()
         {
+            if (leave.IsCancellationRequested && Supervisor is not null)
+            {
+                await TryAsync(CloseDoorAsync);
+                return;
+            }
+            // What cannot be ended now is ended before a failure is reported.
+            await TryAsync(async () => await host.Crun.EnsureDeadAsync(note.Container));
+            host.Cgroups.Collect(note.Container);
+            await TryAsync(CloseDoorAsync);
+            await TryAsync(() =>
+            {
+                directory.RemoveSocket();
+                return ValueTask.CompletedTask;
+            });
+        }
+
+        // How the program ended must be reported even when something of it cannot be put away.
+        private async ValueTask TryAsync(Func<ValueTask> step)
+        {
             try
             {
-                if (leave.IsCancellationRequested && Supervisor is not null)
-                {
-                    await CloseDoorAsync();
-                    return;
-                }
-                await host.Crun.EnsureDeadAsync(note.Container);
-                host.Cgroups.Collect(note.Container);
-                await CloseDoorAsync();
-                directory.RemoveSocket();
+                await step();
             }
             catch (Exception e)
             {
-                // How the program ended must be reported even when something of it cannot be put away.
                 host.Log.CleanupFailed(note.Instance.Value, note.Attempt.Number, e.Message);
             }
         }

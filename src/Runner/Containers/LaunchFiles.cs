@@ -34,7 +34,13 @@ internal sealed class LaunchFiles
 
     internal bool ContainerCameUp => new FileInfo(PidFile) is { Exists: true, Length: > 0 };
 
+    /// <summary>Whether a supervisor was started here, or was about to be.</summary>
+    internal bool WasStarted => File.Exists(Path.Combine(Bundle, LockName));
+
     private string Note => Path.Combine(Bundle, NoteName);
+
+    /// <summary>When the note was written, which is when the container was started.</summary>
+    internal DateTimeOffset CreatedAt => File.GetLastWriteTimeUtc(Note);
 
     /// <summary>Says whose launch it is. Written last: with it the launch exists.</summary>
     internal void WriteNote(LaunchNote note) => File.WriteAllBytes(Note, note.ToBytes());
@@ -93,6 +99,15 @@ internal sealed class LaunchFiles
         var descriptor = Libc.Open(Path.Combine(Bundle, LockName), flags, 0x180);
         return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true)
             : throw new IOException($"cannot open the lock of {Bundle}");
+    }
+
+    /// <summary>Whether a supervisor lives.</summary>
+    internal bool IsLocked()
+    {
+        if (!WasStarted)
+            return false;
+        using var file = OpenLock();
+        return Libc.Lock(file, Libc.LockExclusive | Libc.LockWithoutWaiting) != 0;
     }
 
     /// <summary>The last error that crun logged, or null.</summary>

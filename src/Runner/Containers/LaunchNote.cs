@@ -11,6 +11,17 @@ namespace Runtara.Runner.Containers;
 /// <param name="ImageSha256">What it runs from; null in a note of a daemon that did not write it down.</param>
 internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt Attempt, string? ImageSha256)
 {
+    private const string BootFile = "/proc/sys/kernel/random/boot_id";
+    private static readonly string ThisBoot = File.Exists(BootFile) ? File.ReadAllText(BootFile).Trim() : "";
+
+    /// <summary>
+    /// In which run of the machine it was launched; null in a note of a daemon that did not write it down.
+    /// </summary>
+    internal string? Boot { get; private init; } = ThisBoot;
+
+    /// <summary>Whether the machine has been restarted since the launch.</summary>
+    internal bool IsOfEarlierBoot => Boot is not null && Boot != ThisBoot;
+
     internal string Container { get; } = PathNames.OfContainer(Instance.Value);
 
     internal byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string?>
@@ -19,6 +30,7 @@ internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt 
         ["tenant"] = Tenant.Value,
         ["attempt"] = Attempt.Number.ToString(System.Globalization.CultureInfo.InvariantCulture),
         ["image"] = ImageSha256,
+        ["boot"] = Boot,
     });
 
     internal static LaunchNote Parse(byte[] bytes)
@@ -27,6 +39,9 @@ internal sealed record LaunchNote(InstanceId Instance, TenantId Tenant, Attempt 
         return new LaunchNote(
             new InstanceId(fields["instance"]), new TenantId(fields["tenant"]),
             new Attempt(int.Parse(fields["attempt"], System.Globalization.CultureInfo.InvariantCulture)),
-            fields.GetValueOrDefault("image"));
+            fields.GetValueOrDefault("image"))
+        {
+            Boot = fields.GetValueOrDefault("boot"),
+        };
     }
 }

@@ -47,12 +47,13 @@ internal sealed class LaunchStore(string data)
         return files;
     }
 
-    /// <summary>Forgets a launch of which nothing runs.</summary>
+    /// <summary>Forgets a launch of which nothing runs. A directory that is locked all the same is not used again.
+    /// </summary>
     internal void Discard(LaunchFiles files)
     {
         if (!Directory.Exists(files.Bundle))
             return;
-        if (!files.TryEmpty() || _spares.Count >= SparesMax)
+        if (files.IsLocked() || !files.TryEmpty() || _spares.Count >= SparesMax)
         {
             Directory.Delete(files.Bundle, recursive: true);
             return;

@@ -1,6 +1,7 @@
 using System.Text;
 using Runtara.Actors.Instances;
 using Runtara.Runner.Containers;
+using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Tests.Containers;
 
@@ -76,5 +77,19 @@ public sealed class LaunchStoreTests : IDisposable
         next.Prepare();
         Assert.Empty(Directory.GetDirectories(Path.Combine(_data, "launches", ".spare")));
         Assert.Equal("two", next.Create(NoteOf("two")).ReadNote()!.Instance.Value);
+    }
+
+    [Fact]
+    public void A_directory_whose_lock_is_held_is_given_to_no_other_launch()
+    {
+        var files = Ended("one");
+        using var supervisor = files.OpenLock();
+        Assert.Equal(0, Libc.Lock(supervisor, Libc.LockExclusive | Libc.LockWithoutWaiting));
+
+        _launches.Discard(files);
+
+        Assert.Empty(_launches.All());
+        using var next = _launches.Create(NoteOf("two")).OpenLock();
+        Assert.Equal(0, Libc.Lock(next, Libc.LockExclusive | Libc.LockWithoutWaiting));
     }
 }
