@@ -115,8 +115,9 @@ internal sealed class ContainerHost
                 await EnsureDeadAsync(container);
                 break;
             }
-            catch (Exception e) when (e is RunnerException or IOException or TimeoutException)
+            catch (Exception e)
             {
+                // Whatever it is: nothing may follow while something may live.
                 Log.CleanupFailed(container, 0, e.Message);
             }
             await Task.Delay(ClearRetry, Time, cancellation);
@@ -156,7 +157,7 @@ internal sealed class ContainerHost
         {
             Launches.Discard(Launches.Of(container));
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The next launch of the instance, or the next daemon, tries again.
             Log.CleanupFailed(container, 0, e.Message);
