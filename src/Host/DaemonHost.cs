@@ -72,7 +72,7 @@ internal static class DaemonHost
         builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(options.HealthListen));
         builder.Services.AddRoutingCore();
         ConfigureLogging(builder.Logging, options);
-        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = options.Edge.StopGrace + StopTime(options));
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(store);
@@ -114,6 +114,11 @@ internal static class DaemonHost
         var time = services.GetRequiredService<TimeProvider>();
         akka
             .AddHocon(configuration.Akka, HoconAddMode.Prepend)
+            // The runner ends its containers, or leaves them, in this phase; the default of 10 s may be too short.
+            .AddHocon(
+                "akka.coordinated-shutdown.phases.actor-system-terminate.timeout = "
+                    + $"{StopTime(options).TotalMilliseconds:0}ms",
+                HoconAddMode.Append)
             .ConfigureLoggers(loggers =>
             {
                 loggers.ClearLoggers();
@@ -147,6 +152,9 @@ internal static class DaemonHost
         return ReportRouter.Props(
             tests, region, reports => RunnerActor.Props(options, reports, tests, tests, store.Images, time, logs));
     }
+
+    // Containers have their grace, and then the runner has to kill what is left, and to close doors.
+    private static TimeSpan StopTime(DaemonOptions options) => options.Runner.StopGrace + TimeSpan.FromSeconds(20);
 
     private static RunnerOptions RunnerOf(DaemonOptions options) => options.Runner with
     {
