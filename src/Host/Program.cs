@@ -27,7 +27,8 @@ root.SetAction(async (parsed, cancellation) =>
     try
     {
         configuration = DaemonConfiguration.Load(
-            parsed.GetValue(config), parsed.GetValue(set)!, Environment.GetEnvironmentVariables());
+            parsed.GetValue(config), parsed.GetValue(set)!, Environment.GetEnvironmentVariables(),
+            Environment.IsPrivilegedProcess);
     }
     catch (ConfigurationException e)
     {

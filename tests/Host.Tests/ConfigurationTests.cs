@@ -55,6 +55,37 @@ public sealed class ConfigurationTests : IDisposable
         Assert.Contains(problem, Problem(hocon, "runner.capacity=3"));
     }
 
+    [Theory]
+    [InlineData("pasta", true, false)]
+    [InlineData("pasta", false, true)]
+    [InlineData("none", true, true)]
+    [InlineData("host", true, true)]
+    public void A_network_mode_that_starts_no_container_for_root_is_refused_with_what_to_do(
+        string mode, bool isRoot, bool isFine)
+    {
+        void Load() => DaemonConfiguration.Load(null, [$"runner.network-mode={mode}"], new Hashtable(), isRoot);
+        if (isFine)
+            Load();
+        else
+        {
+            var problem = Assert.Throws<ConfigurationException>(Load).Message;
+            Assert.StartsWith("runtara.runner.network-mode: pasta, the default, starts no container for root", problem);
+            Assert.EndsWith("e.g. --set runner.network-mode=none", problem);
+        }
+    }
+
+    [Fact]
+    public void Who_starts_the_daemon_as_root_with_the_defaults_is_told_so()
+    {
+        var problem = Assert.Throws<ConfigurationException>(
+            () => DaemonConfiguration.Load(null, [], new Hashtable(), isRoot: true)).Message;
+        Assert.StartsWith("runtara.runner.network-mode: pasta", problem);
+    }
+
+    [Fact]
+    public void Instances_are_not_asked_without_pause_after_what_was_found() => Assert.Contains(
+        "runtara.runner.orphan-grace: must be at least 100ms", Problem(null, "runner.orphan-grace=0s"));
+
     [Fact]
     public void An_unknown_key_of_the_command_line_is_an_error()
     {

@@ -105,7 +105,8 @@ public sealed class DaemonProcessTests : IDisposable
     public async Task A_check_prints_what_is_in_effect_and_leaves_nothing()
     {
         var directory = Path.Combine(_directory, "unused");
-        using var daemon = Start("--check", "--set", $"data-directory={directory}");
+        using var daemon = Start(
+            "--check", "--set", $"data-directory={directory}", "--set", "runner.network-mode=none");
         var (exitCode, output, error) = await EndAsync(daemon);
         Assert.Equal((0, ""), (exitCode, error));
         Assert.Contains($"data-directory = \"{directory}\"", output);

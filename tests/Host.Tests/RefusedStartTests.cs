@@ -38,7 +38,8 @@ public sealed class RefusedStartTests : IDisposable
             await RefusedAsync(1, $"'{view.Path}' cannot be written in (Read-only file system)", StartOn(below));
             await RefusedAsync(
                 2, $"runtara.data-directory: '{view.Path}' cannot be written in (Read-only file system)",
-                Start("--check", "--set", $"data-directory={view.Path}"));
+                Start(
+                    "--check", "--set", $"data-directory={view.Path}", "--set", "runner.network-mode=none"));
         }
         Assert.Equal(before, Listing(DataDirectory));
         await ServeOnceAsync(DataDirectory);

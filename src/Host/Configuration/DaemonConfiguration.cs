@@ -23,7 +23,12 @@ internal sealed class DaemonConfiguration
     /// <summary>
     /// Reads it all. Throws <see cref="ConfigurationException"/> with every problem found, each naming key and rule.
     /// </summary>
-    public static DaemonConfiguration Load(string? file, IReadOnlyList<string> sets, IDictionary variables)
+    /// <param name="file">The HOCON file; null means none.</param>
+    /// <param name="sets">What <c>--set</c> says.</param>
+    /// <param name="variables">The environment.</param>
+    /// <param name="isRoot">Whether the daemon will run as root, which not every network mode can.</param>
+    public static DaemonConfiguration Load(
+        string? file, IReadOnlyList<string> sets, IDictionary variables, bool isRoot = false)
     {
         var given = Parse(FromSets(sets), "--set")
             .WithFallback(Parse(FromVariables(variables), "environment variables"))
@@ -43,7 +48,7 @@ internal sealed class DaemonConfiguration
             }
         }
         options.FaultsAllowed = variables[DaemonOptions.FaultsVariable] is "yes";
-        problems.AddRange(OptionRules.Check(options));
+        problems.AddRange(OptionRules.Check(options, isRoot));
         if (problems.Count > 0)
             throw new ConfigurationException(string.Join(Environment.NewLine, problems));
         return new DaemonConfiguration(options, given.WithFallback(Parse(Resource("akka.conf"), "akka.conf")));

@@ -1,9 +1,11 @@
+using Runtara.Runner;
+
 namespace Runtara.Daemon.Configuration;
 
 /// <summary>What must hold between settings, or of one beyond its type.</summary>
 internal static class OptionRules
 {
-    public static IEnumerable<string> Check(DaemonOptions o)
+    public static IEnumerable<string> Check(DaemonOptions o, bool isRoot)
     {
         if (o.DataDirectory.Length == 0)
             yield return "runtara.data-directory: must not be empty";
@@ -34,6 +36,8 @@ internal static class OptionRules
             yield return "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval, or wakes are late";
         if (o.Instances.BackoffMax < o.Instances.BackoffMin)
             yield return "runtara.instances.backoff-max: must not be less than runtara.instances.backoff-min";
+        foreach (var problem in CheckRunner(o.Runner, isRoot))
+            yield return problem;
         if (o.QuicStreamsMax < 1)
             yield return "runtara.quic.streams-max: must be at least 1";
         if (o.Retention.Interval <= TimeSpan.Zero || o.Retention.Interval > TimeSpan.FromDays(1))
@@ -46,6 +50,18 @@ internal static class OptionRules
             yield return "runtara.retention.pause: must be at most 1 minute: who asks for a removed id waits for it";
         if (LogLevels.Parse(o.LogLevel) is null)
             yield return "runtara.log-level: must be debug, info, warning or error";
+    }
+
+    private static IEnumerable<string> CheckRunner(RunnerOptions o, bool isRoot)
+    {
+        if (isRoot && o.NetworkMode == NetworkMode.Pasta)
+        {
+            yield return "runtara.runner.network-mode: pasta, the default, starts no container for root, because it "
+                + "gives up root's rights: run the daemon as another user, or set none (no network; the C# SDK needs "
+                + "none) or host (the machine's network), e.g. --set runner.network-mode=none";
+        }
+        if (o.OrphanGrace < TimeSpan.FromMilliseconds(100))
+            yield return "runtara.runner.orphan-grace: must be at least 100ms: instances are asked as often";
     }
 }
 
