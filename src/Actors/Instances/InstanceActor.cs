@@ -16,8 +16,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     private readonly InstanceSurroundings _with;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private InstanceState _state = new InstanceState.Absent();
-    private DateTimeOffset _tickAt = DateTimeOffset.MaxValue;
-    private DateTimeOffset _lastEventAt;
+    private DateTimeOffset _tickAt = DateTimeOffset.MaxValue, _lastEventAt;
     private long _snapshotNr;
 
     /// <summary>Made by the shard; <paramref name="id"/> is the instance's id and its persistence id.</summary>
@@ -89,6 +88,8 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     private void Commit(Decision decision, TimeSpan tickNotBefore)
     {
         var (replyTo, missing) = (Sender, decision.Events.Count);
+        if (decision.Fault is { } fault)
+            _log.Error(fault, "instance {InstanceId} met a fault in its decision", PersistenceId);
         if (missing == 0)
             Finish();
         else

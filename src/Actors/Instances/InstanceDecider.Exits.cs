@@ -17,13 +17,13 @@ public sealed partial class InstanceDecider
     /// </summary>
     private InstanceEvent AfterExit(Live s, ProcessExited c, DateTimeOffset now)
     {
-        var reported = c.Report.Output is { } output ? FromOutput(s, output, now) : null;
-        if (reported is Completed or Failed)
-            return reported;
+        var output = c.Report.Output;
+        if (output is { Status: RunOutputStatus.Completed or RunOutputStatus.Failed })
+            return FromOutput(s, output, now);
         if (Ordered(s, now) is { } ordered)
             return ordered;
-        if (reported is not null)
-            return reported;
+        if (output is not null)
+            return FromOutput(s, output, now);
         return c.Report.ExitCode == 0
             ? new Failed("exited without reporting a result", now)
             : Crash(s, Describe(c.Report), now);
@@ -39,16 +39,18 @@ public sealed partial class InstanceDecider
         _ => null,
     };
 
-    private static InstanceEvent FromOutput(Live s, RunOutput output, DateTimeOffset now) => output.Status switch
+    private InstanceEvent FromOutput(Live s, RunOutput output, DateTimeOffset now) => output.Status switch
     {
         RunOutputStatus.Completed => Complete(output.Result, now),
         RunOutputStatus.Failed => new Failed(output.Error ?? "Unknown error", now),
         RunOutputStatus.Suspended => new Paused(s.Facts.Attempt, now),
         RunOutputStatus.Cancelled => new Cancelled(null, now),
         RunOutputStatus.Sleeping when output is { WakeAfter: { } wakeAfter, CheckpointId: { } key } =>
-            new Hibernated(s.Facts.Attempt, key, now + wakeAfter, now),
+            new Hibernated(s.Facts.Attempt, key, Later(now, Shorter(wakeAfter, settings.SleepMax)), now),
         _ => new Failed("Invalid sleep output", now),
     };
+
+    private static TimeSpan Shorter(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
     /// <summary>
     /// An attempt of which there is nothing to tell. When that ends the instance, no process is left to wait for.
@@ -197,7 +199,7 @@ public sealed partial class InstanceDecider
 
     private static Presence Waits(Live live, Sleep c, DateTimeOffset now)
     {
-        var wakeAt = live.Facts.Sleeps.TryGetValue(c.CheckpointId, out var known) ? known : now + c.Duration;
+        var wakeAt = live.Facts.Sleeps.TryGetValue(c.CheckpointId, out var known) ? known : Later(now, c.Duration);
         var waiting = live.Presence.Waiting.RemoveRange(Over(live, now)).Remove(c.CheckpointId);
         return Awake(live.Presence, now) with
         {

@@ -16,7 +16,19 @@ namespace Runtara.Actors.Instances;
 public sealed partial class InstanceDecider(InstanceSettings settings)
 {
     /// <summary>Decides; <paramref name="state"/> is unchanged until the decision's events are applied.</summary>
-    public Decision Decide(InstanceState state, InstanceCommand command, DateTimeOffset now) => command switch
+    public Decision Decide(InstanceState state, InstanceCommand command, DateTimeOffset now)
+    {
+        try
+        {
+            return Find(state, command, now);
+        }
+        catch (Exception fault)
+        {
+            return AfterFault(state, command, fault, now);
+        }
+    }
+
+    private Decision Find(InstanceState state, InstanceCommand command, DateTimeOffset now) => command switch
     {
         Start or GetPresence or Register => OfBeginning(state, command, now),
         StopInstance or ResumeInstance or SendSignal or SendCustomSignal => OfCaller(state, command, now),
@@ -88,14 +100,14 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
                 Lose(s, Ordered(s, now) ?? Crash(s, $"Launch failed: {c.Error}", now)),
             (Live s, ProcessExited c) when c.Attempt == s.Leaving() =>
                 new Decision(null, [Exit(c, now), AfterExit(s, c, now)], [Forget(c)]),
-            (Existing s, ProcessExited c) when c.Attempt == Leaving(s) =>
+            (Existing s, ProcessExited c) when c.Attempt == s.Leaving() =>
                 new Decision(null, [Exit(c, now)], [Forget(c)]),
             (_, ProcessExited c) => Perform(Forget(c)),
             (Live s, AttemptVanished c) when c.Attempt == s.Leaving() =>
                 Lose(s, Ordered(s, now) ?? new AttemptLost(c.Attempt, c.Reason, now)),
-            (Existing s, LaunchFailed c) when c.Attempt == Leaving(s) => Report(Gone(c.Attempt, now)),
-            (Existing s, AttemptVanished c) when c.Attempt == Leaving(s) => Report(Gone(c.Attempt, now)),
-            (Existing s, ContainerFound c) when c.Attempt == Leaving(s) => Perform(Watch(s, c.Attempt)),
+            (Existing s, LaunchFailed c) when c.Attempt == s.Leaving() => Report(Gone(c.Attempt, now)),
+            (Existing s, AttemptVanished c) when c.Attempt == s.Leaving() => Report(Gone(c.Attempt, now)),
+            (Existing s, ContainerFound c) when c.Attempt == s.Leaving() => Perform(Watch(s, c.Attempt)),
             (_, ContainerFound c) => Perform(new RunnerCommand.Stop(c.Instance, c.Attempt, TimeSpan.Zero)),
             _ => Decision.Nothing,
         };
@@ -163,12 +175,16 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     private static Decision FallAsleep(Live s, Sleep c, DateTimeOffset now)
     {
         if (c.CheckpointId.Length == 0)
-            return Answer(UntilOrElapsed(now + c.Duration, now));
+            return Answer(UntilOrElapsed(Later(now, c.Duration), now));
         if (s.Facts.Sleeps.TryGetValue(c.CheckpointId, out var fixedBefore))
             return Answer(UntilOrElapsed(fixedBefore, now));
-        var wakeAt = now + c.Duration;
+        var wakeAt = Later(now, c.Duration);
         return new Decision(UntilOrElapsed(wakeAt, now), [new SleepScheduled(c.CheckpointId, wakeAt, now)], []);
     }
+
+    // A sleep for ever ends with time.
+    private static DateTimeOffset Later(DateTimeOffset now, TimeSpan time) =>
+        time < DateTimeOffset.MaxValue - now ? now + time : DateTimeOffset.MaxValue;
 
     private static InstanceReply UntilOrElapsed(DateTimeOffset wakeAt, DateTimeOffset now) =>
         wakeAt <= now ? new SleepElapsed() : new SleepUntil(wakeAt);
@@ -233,14 +249,6 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     private static string AlreadyEnded(Ended s) => $"Instance '{s.Facts.Id}' is already {s.Status.Word()}";
 
     private static bool IsStale(Live s, Attempt? from) => from is { } attempt && attempt != s.Facts.Attempt;
-
-    private static Attempt? Leaving(Existing s) => s switch
-    {
-        Live l => l.Leaving(),
-        Suspended u => u.Leaving,
-        Ended e => e.Leaving,
-        _ => null,
-    };
 
     private static string Sha256(ReadOnlyMemory<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes.Span));
 

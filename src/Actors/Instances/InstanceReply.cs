@@ -17,6 +17,9 @@ public enum Refusal
 
     /// <summary>A limit is reached.</summary>
     LimitExceeded,
+
+    /// <summary>A fault of the daemon itself.</summary>
+    InternalError,
 }
 
 /// <summary>The answer to a command. It leaves only after its events are durable (semantics, promise 1).</summary>
@@ -73,4 +76,7 @@ public sealed record Decision(
 {
     /// <summary>Nothing to do and nobody to tell.</summary>
     public static readonly Decision Nothing = new(null, [], []);
+
+    /// <summary>A fault of the machine that this is the answer to; for the log.</summary>
+    public Exception? Fault { get; init; }
 }

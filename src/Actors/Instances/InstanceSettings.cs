@@ -23,6 +23,12 @@ public sealed record InstanceSettings
     /// </summary>
     public TimeSpan HibernateIdle { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// The longest sleep; <c>output.json</c> that asks for more gets this. Default 3,650 days, as
+    /// <c>edge.sleep-max</c>.
+    /// </summary>
+    public TimeSpan SleepMax { get; init; } = TimeSpan.FromDays(3650);
+
     /// <summary>From SIGTERM to SIGKILL after a timeout. Default 5 s.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.FromSeconds(5);
 

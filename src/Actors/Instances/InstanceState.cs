@@ -293,7 +293,6 @@ public abstract record InstanceState
 
     private static Ended End(Existing s, InstanceStatus outcome, string result, DateTimeOffset at)
     {
-        var leaving = s switch { Live l => l.Leaving(), Suspended u => u.Leaving, _ => null };
         // A terminal instance is never launched again: what only launches need is let go.
         var facts = s.Facts with
         {
@@ -302,7 +301,7 @@ public abstract record InstanceState
             Environment = ImmutableSortedDictionary<string, string>.Empty,
             CustomSignals = s.Facts.CustomSignals.Dropped(),
         };
-        return new Ended(facts, outcome, result, at, leaving);
+        return new Ended(facts, outcome, result, at, s.Leaving());
     }
 }
 
@@ -312,6 +311,15 @@ public static class InstanceStateQueries
     /// <summary>The attempt whose process is to end; null when the instance has no container.</summary>
     public static Attempt? Leaving(this InstanceState.Live live) =>
         live.Facts.Image is null || live.HasExited ? null : live.Facts.Attempt;
+
+    /// <inheritdoc cref="Leaving(InstanceState.Live)" />
+    public static Attempt? Leaving(this InstanceState.Existing state) => state switch
+    {
+        InstanceState.Live live => live.Leaving(),
+        InstanceState.Suspended suspended => suspended.Leaving,
+        InstanceState.Ended ended => ended.Leaving,
+        _ => null,
+    };
 
     /// <summary>The word of the wire for a status.</summary>
     public static string Word(this InstanceStatus status) => status.ToString().ToLowerInvariant();

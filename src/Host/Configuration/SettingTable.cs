@@ -135,7 +135,11 @@ internal static class SettingTable
         Of("images.max-bytes", null, "the largest image", Bytes,
             o => o.Edge.ImageBytesMax, (o, v) => o.Edge = o.Edge with { ImageBytesMax = v }),
         Of("edge.sleep-max", null, "the longest sleep", Duration,
-            o => o.Edge.SleepMax, (o, v) => o.Edge = o.Edge with { SleepMax = v }),
+            o => o.Edge.SleepMax, (o, v) =>
+            {
+                o.Edge = o.Edge with { SleepMax = v };
+                o.Instances = o.Instances with { SleepMax = v };
+            }),
         Of("edge.capability-timeout-max", null, "the longest that a test of a capability may take", Duration,
             o => o.Edge.CapabilityTimeoutMax, (o, v) => o.Edge = o.Edge with { CapabilityTimeoutMax = v }),
         Of("edge.page-max", null, "the longest page of a list", Count,

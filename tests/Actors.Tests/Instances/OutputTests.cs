@@ -22,6 +22,28 @@ public sealed class OutputTests
         Assert.Equal(_m.Now + TimeSpan.FromHours(1), Assert.IsType<InstanceState.Suspended>(_m.State).WakeAt);
     }
 
+    private static readonly TimeSpan ForEver = TimeSpan.MaxValue - TimeSpan.FromMilliseconds(1);
+
+    [Fact]
+    public void A_sleep_for_ever_is_the_longest_sleep_and_can_be_stopped()
+    {
+        ExitWith(RunOutputStatus.Sleeping, wakeAfter: ForEver);
+        Assert.Equal(_m.Now + TimeSpan.FromDays(3650), Assert.IsType<InstanceState.Suspended>(_m.State).WakeAt);
+        Assert.IsType<InstanceReply.Accepted>(
+            _m.Ask(new InstanceCommand.StopInstance(Machine.Id, TimeSpan.Zero, null)));
+        Assert.Equal(InstanceStatus.Cancelled, _m.State.Status);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_stop_comes_before_any_wish_to_sleep(bool valid)
+    {
+        _m.Ask(new InstanceCommand.StopInstance(Machine.Id, TimeSpan.FromSeconds(5), null));
+        ExitWith(RunOutputStatus.Sleeping, wakeAfter: valid ? ForEver : null);
+        Assert.Equal(InstanceStatus.Cancelled, _m.State.Status);
+    }
+
     [Fact]
     public void A_failure_has_its_text_and_a_cancellation_is_one()
     {
