@@ -26,7 +26,9 @@ public sealed class LimitsTests
     public void The_numbers_are_those_of_the_semantics()
     {
         var instances = _options.Instances;
-        Assert.Equal((100_000, 10_000), (instances.CheckpointsMax, instances.CustomSignalsMax));
+        Assert.Equal((100_000, 100_000), (instances.CheckpointsMax, instances.SleepsMax));
+        Assert.Equal((10_000, 100_000), (instances.CustomSignalsMax, instances.CustomSignalsTotalMax));
+        Assert.Equal(_options.Edge.SleepMax, instances.SleepMax);
         Assert.Equal(2000, instances.SnapshotEvery);
         Assert.Equal(16 * Environment.ProcessorCount, _options.Runner.Capacity);
         Assert.Equal(3, instances.MaxAttempts);

@@ -16,6 +16,9 @@ public sealed record CustomSignals
 
     internal ImmutableDictionary<string, long> Given { get; private init; } = ImmutableDictionary<string, long>.Empty;
 
+    /// <summary>How many wait under all keys.</summary>
+    public int Waiting { get; private init; }
+
     /// <summary>The number of the newest signal; they count from 1.</summary>
     public long Newest { get; private init; }
 
@@ -34,16 +37,22 @@ public sealed record CustomSignals
     /// <summary>Those that a snapshot kept.</summary>
     internal static CustomSignals Of<TQueue>(
         long newest, IEnumerable<KeyValuePair<string, TQueue>> queues, IEnumerable<KeyValuePair<string, long>> given)
-        where TQueue : IEnumerable<long> => new()
+        where TQueue : IEnumerable<long>
     {
-        Newest = newest,
-        Queues = queues.ToImmutableDictionary(q => q.Key, q => q.Value.ToImmutableList()),
-        Given = given.ToImmutableDictionary(),
-    };
+        var waiting = queues.ToImmutableDictionary(q => q.Key, q => q.Value.ToImmutableList());
+        return new CustomSignals
+        {
+            Newest = newest,
+            Queues = waiting,
+            Waiting = waiting.Values.Sum(queue => queue.Count),
+            Given = given.ToImmutableDictionary(),
+        };
+    }
 
     internal CustomSignals Sent(string key, long number) => this with
     {
         Newest = number,
+        Waiting = Waiting + 1,
         Queues = Queues.SetItem(key, (Queues.TryGetValue(key, out var queue) ? queue : []).Add(number)),
     };
 
@@ -51,14 +60,16 @@ public sealed record CustomSignals
 
     internal CustomSignals Consumed(ImmutableArray<long> numbers)
     {
-        var (queues, given) = (Queues, Given);
+        var (queues, given, waiting) = (Queues, Given, Waiting);
         foreach (var (key, number) in Given.Where(g => numbers.Contains(g.Value)))
         {
             given = given.Remove(key);
-            var rest = queues.TryGetValue(key, out var queue) ? queue.Remove(number) : [];
+            var queue = queues.GetValueOrDefault(key, []);
+            var rest = queue.Remove(number);
+            waiting -= queue.Count - rest.Count;
             queues = rest.IsEmpty ? queues.Remove(key) : queues.SetItem(key, rest);
         }
-        return this with { Queues = queues, Given = given };
+        return this with { Queues = queues, Given = given, Waiting = waiting };
     }
 
     /// <summary>A new attempt: what the last one was given and did not consume, this one gets again.</summary>

@@ -73,7 +73,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         {
             case InstanceCommand command:
                 var now = _with.Time.GetUtcNow();
-                _state = InstanceDecider.Hear(_state, command, now);
+                _state = _with.Decider.Hear(_state, command, now);
                 if (command is InstanceCommand.Tick)
                     _tickAt = DateTimeOffset.MaxValue;
                 Commit(

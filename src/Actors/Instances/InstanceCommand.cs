@@ -5,8 +5,10 @@ using Runtara.Actors.Runners;
 namespace Runtara.Actors.Instances;
 
 /// <summary>
-/// What can be asked of, or reported to, an instance. Each may be sent twice: the second changes nothing and gets the
-/// same answer. <c>From</c> is the attempt that a workflow's request comes from when the door knows it, else null.
+/// What can be asked of, or reported to, an instance. Each may be sent twice: the second changes nothing more. What
+/// would happen twice carries the id of its request. The second answer is the first one again, or says what is there
+/// now: of two savers of a checkpoint, the second finds it. <c>From</c> is the attempt that a workflow's request comes
+/// from when the door knows it, else null.
 /// </summary>
 public abstract record InstanceCommand(InstanceId Instance)
 {

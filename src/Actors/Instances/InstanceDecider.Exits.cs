@@ -1,3 +1,4 @@
+using System.Text;
 using Runtara.Actors.Runners;
 using static Runtara.Actors.Instances.InstanceCommand;
 using static Runtara.Actors.Instances.InstanceEvent;
@@ -33,8 +34,9 @@ public sealed partial class InstanceDecider
     private InstanceEvent? Ordered(Live s, DateTimeOffset now) => s switch
     {
         { Stop.Reason: StopReason.Cancel } => new Cancelled(null, now),
-        { Facts.Signal: { Kind: SignalKind.Cancel } cancel } => new Cancelled(Reason(cancel), now),
+        // Before the signal: the one that waits is its own.
         { Stop.Reason: StopReason.Timeout } => TimedOut(s, now),
+        { Facts.Signal: { Kind: SignalKind.Cancel } cancel } => new Cancelled(Reason(cancel), now),
         { Stop.Reason: StopReason.Stale } => Crash(s, StaleText(s), now),
         _ => null,
     };
@@ -43,10 +45,12 @@ public sealed partial class InstanceDecider
     {
         RunOutputStatus.Completed => Complete(output.Result, now),
         RunOutputStatus.Failed => new Failed(output.Error ?? "Unknown error", now),
-        RunOutputStatus.Suspended => new Paused(s.Facts.Attempt, now),
+        RunOutputStatus.Suspended => new Paused(s.Facts.Attempt, now) { CheckpointId = output.CheckpointId },
         RunOutputStatus.Cancelled => new Cancelled(null, now),
         RunOutputStatus.Sleeping when output is { WakeAfter: { } wakeAfter, CheckpointId: { } key } =>
-            new Hibernated(s.Facts.Attempt, key, Later(now, Shorter(wakeAfter, settings.SleepMax)), now),
+            HasRoomToSleep(s.Facts, key)
+                ? new Hibernated(s.Facts.Attempt, key, Later(now, Shorter(wakeAfter, settings.SleepMax)), now)
+                : new Failed(TooManySleeps(s.Facts), now),
         _ => new Failed("Invalid sleep output", now),
     };
 
@@ -60,6 +64,12 @@ public sealed partial class InstanceDecider
 
     private static AttemptExited Gone(Attempt attempt, DateTimeOffset now) =>
         new(attempt, null, null, false, "", null, null, now);
+
+    private static AttemptLost Lost(Live s, AttemptVanished c, DateTimeOffset now) =>
+        new(c.Attempt, c.Reason, now) { RetryCount = RetryCountAnew(s.Facts) };
+
+    // A new checkpoint resets the count; that of an attempt that crashed is in its crash.
+    private static int? RetryCountAnew(InstanceFacts f) => f is { Progressed: true, RetryCount: > 1 } ? 1 : null;
 
     private InstanceEvent Crash(Live s, string what, DateTimeOffset now)
     {
@@ -84,8 +94,9 @@ public sealed partial class InstanceDecider
         return report.StderrTail.Length == 0 ? how : $"{how}; the last of its stderr:\n{report.StderrTail}";
     }
 
-    private static Failed TimedOut(Live s, DateTimeOffset now) =>
-        new($"Execution timeout after {s.Facts.Timeout.TotalSeconds:0} s", now);
+    private static Failed TimedOut(Live s, DateTimeOffset now) => new(TimeoutText(s), now);
+
+    private static string TimeoutText(Live s) => $"Execution timeout after {s.Facts.Timeout.TotalSeconds:0} s";
 
     // The reference's words, with our limit.
     private string StaleText(Live s) =>
@@ -102,11 +113,10 @@ public sealed partial class InstanceDecider
         Live { Stop: { } stop } s when s.Leaving() is null && now >= stop.At + stop.Grace =>
             Report(new Cancelled(null, now)),
         Live { Stop: not null } => Decision.Nothing,
-        Live { Presence.StartedAt: not null } s when TimeoutAt(s) <= now =>
-            Order(s, StopReason.Timeout, settings.StopGrace, now),
+        Live { Presence.StartedAt: not null } s when TimeoutAt(s) <= now => TimeOut(s, now),
         Running s when now >= StaleAt(s) => s.Leaving() is null
             ? Report(new Failed(StaleText(s), now))
-            : Order(s, StopReason.Stale, TimeSpan.Zero, now),
+            : Order(s, StopReason.Stale, null, TimeSpan.Zero, now),
         Running s when HibernateAt(s) is { } at && now >= at => Hibernate(s, now),
         // Its program has not started, as far as is known: the runner says when it has, or that there is none.
         Live s when s.Leaving() is { } attempt && TimeoutAt(s) <= now => Perform(Watch(s, attempt)),
@@ -117,9 +127,20 @@ public sealed partial class InstanceDecider
         _ => Decision.Nothing,
     };
 
-    private static Decision Order(Live s, StopReason reason, TimeSpan grace, DateTimeOffset now) => new(
+    // A stop like any other, with the signal to the workflow; and a caller's when a caller has sent that signal before.
+    private Decision TimeOut(Live s, DateTimeOffset now)
+    {
+        if (s.Facts.Signal is { Kind: SignalKind.Cancel } cancel)
+            return Order(s, StopReason.Cancel, Reason(cancel), settings.StopGrace, now);
+        var signal = new SignalSent(SignalKind.Cancel, now) { Payload = Encoding.UTF8.GetBytes(TimeoutText(s)) };
+        var order = Order(s, StopReason.Timeout, null, settings.StopGrace, now);
+        return order with { Events = [signal, .. order.Events] };
+    }
+
+    private static Decision Order(
+        Live s, StopReason reason, string? detail, TimeSpan grace, DateTimeOffset now) => new(
         null,
-        [new StopRequested(s.Facts.Attempt, reason, null, grace, now)],
+        [new StopRequested(s.Facts.Attempt, reason, detail, grace, now)],
         [new RunnerCommand.Stop(s.Facts.Id, s.Facts.Attempt, grace)]);
 
     private static Decision Hibernate(Running s, DateTimeOffset now)
@@ -176,7 +197,7 @@ public sealed partial class InstanceDecider
     /// the live attempt also ends its idleness, and a sleep is remembered for as long as it is waited in. The runner
     /// says when the program was started.
     /// </summary>
-    public static InstanceState Hear(InstanceState state, InstanceCommand command, DateTimeOffset now)
+    public InstanceState Hear(InstanceState state, InstanceCommand command, DateTimeOffset now)
     {
         if (state is not Live live)
             return state;
@@ -184,7 +205,8 @@ public sealed partial class InstanceDecider
         {
             Heartbeat c when !IsStale(live, c.From) => live.Presence with { SeenAt = now, HeartbeatAt = now },
             ContainerStarted c when c.Attempt == live.Facts.Attempt => live.Presence with { StartedAt = c.At },
-            Sleep c when !IsStale(live, c.From) => Waits(live, c, now),
+            Sleep c when !IsStale(live, c.From) && HasRoomToSleep(live.Facts, c.CheckpointId) => Waits(live, c, now),
+            Sleep c when !IsStale(live, c.From) => Awake(live.Presence, now),
             SaveCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
             LookUpCheckpoint c when !IsStale(live, c.From) => Awake(live.Presence, now),
             Register c when !IsStale(live, c.From) => Awake(live.Presence, now),

@@ -22,18 +22,21 @@ public sealed partial class InstanceDecider
     // The runner and the clock take no refusal: who waits for what they told would wait for ever.
     private static Decision GiveUp(InstanceState state, InstanceCommand command, string text, DateTimeOffset now)
     {
-        var events = new List<InstanceEvent>();
-        var effects = new List<RunnerCommand>();
-        if (command is ProcessExited exited)
+        var leaving = (state as Existing)?.Leaving();
+        InstanceEvent? end = command switch
         {
-            effects.Add(Forget(exited));
-            if (state is Existing s && s.Leaving() == exited.Attempt)
-                events.Add(Exit(exited, now));
-        }
-        if (state is Pending p)
-            effects.Add(new RunnerCommand.ReleaseSlot(p.Facts.Id, p.Facts.Attempt.Next()));
-        if (state is Existing and not Ended)
-            events.Add(new Failed(text, now));
-        return new Decision(null, events, effects);
+            ProcessExited c when c.Attempt == leaving => Exit(c, now),
+            LaunchFailed c when c.Attempt == leaving => Gone(c.Attempt, now),
+            AttemptVanished c when c.Attempt == leaving => Gone(c.Attempt, now),
+            _ => null,
+        };
+        InstanceEvent[] failed = state is Existing and not Ended ? [new Failed(text, now)] : [];
+        RunnerCommand[] effects = (state, command) switch
+        {
+            (_, ProcessExited c) => [Forget(c)],
+            (Pending s, _) => [new RunnerCommand.ReleaseSlot(s.Facts.Id, s.Facts.Attempt.Next())],
+            _ => [],
+        };
+        return new Decision(null, end is null ? failed : [end, .. failed], effects);
     }
 }

@@ -80,7 +80,9 @@ public sealed partial class InstanceDecider
     private static Decision Resume(Suspended s, DateTimeOffset now) => s.Facts.Image is null
         ? Refuse(Refusal.InvalidState, "Instance has no associated image")
         : new Decision(
-            new Accepted(), [new Woken(true, now)], Replace(s));
+            new Accepted(),
+            [new Woken(true, now) { ElapsedUntil = s.WakeAt ?? now, RetryCount = RetryCountAnew(s.Facts) }],
+            Replace(s));
 
     // Once it waits for its next attempt nothing remembers the last one: a process that hangs would keep its slot.
     private static RunnerCommand[] Replace(Suspended s)
@@ -110,6 +112,13 @@ public sealed partial class InstanceDecider
                 $"{settings.CustomSignalsMax} signals wait for '{c.Key}' of instance '{c.Instance}', which is the "
                 + "limit (instances.custom-signals-max)");
         }
+        if (s.Facts.CustomSignals.Waiting >= settings.CustomSignalsTotalMax)
+        {
+            return Refuse(
+                Refusal.LimitExceeded,
+                $"{settings.CustomSignalsTotalMax} signals wait for instance '{c.Instance}', which is the limit "
+                + "(instances.custom-signals-total-max)");
+        }
         return Accept(
             new CustomSignalSent(s.Facts.CustomSignals.Newest + 1, c.Key, c.Request, now) { Payload = c.Payload });
     }
@@ -134,8 +143,9 @@ public sealed partial class InstanceDecider
             ? [new CustomSignalsConsumed([.. numbers.Order()], now)]
             : [];
 
+    // The cancel signal of a timeout says what to do and not what it was: the instance has failed when it is done.
     private static Decision Acknowledge(Existing s, SignalKind kind, DateTimeOffset now) =>
-        kind == SignalKind.Cancel && s is not Ended
+        kind == SignalKind.Cancel && s is not (Ended or Live { Stop.Reason: StopReason.Timeout })
             ? Accept(new SignalAcknowledged(kind, now), new Cancelled(Reason(s.Facts.Signal!), now))
             : Accept(new SignalAcknowledged(kind, now));
 

@@ -78,7 +78,8 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             (Ended s, ReportCompleted c) => EndAgain(s, InstanceStatus.Completed, Sha256(c.Output)),
             (Live s, ReportFailed c) when !IsStale(s, c.From) => Accept(new Failed(c.Error, now)),
             (Ended s, ReportFailed c) => EndAgain(s, InstanceStatus.Failed, c.Error),
-            (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept([.. Consume(s, now), StopHere(s, now)]),
+            (Live { Stop.Reason: StopReason.Timeout } s, ReportSuspended c) when !IsStale(s, c.From) => Overdue(s),
+            (Live s, ReportSuspended c) when !IsStale(s, c.From) => Accept(StopHere(s, now)),
             (Suspended, ReportSuspended) => Done(),
             (Ended { Outcome: InstanceStatus.Cancelled }, ReportSuspended) => Done(),
             (Existing s, ReportCustom c) when IsRepeated(s, c.Request) => Done(),
@@ -104,7 +105,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
                 new Decision(null, [Exit(c, now)], [Forget(c)]),
             (_, ProcessExited c) => Perform(Forget(c)),
             (Live s, AttemptVanished c) when c.Attempt == s.Leaving() =>
-                Lose(s, Ordered(s, now) ?? new AttemptLost(c.Attempt, c.Reason, now)),
+                Lose(s, Ordered(s, now) ?? Lost(s, c, now)),
             (Existing s, LaunchFailed c) when c.Attempt == s.Leaving() => Report(Gone(c.Attempt, now)),
             (Existing s, AttemptVanished c) when c.Attempt == s.Leaving() => Report(Gone(c.Attempt, now)),
             (Existing s, ContainerFound c) when c.Attempt == s.Leaving() => Perform(Watch(s, c.Attempt)),
@@ -153,7 +154,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
         new Registered(s.Facts.Attempt), [new AttemptRegistered(s.Facts.Attempt, c.CheckpointId, now)], []);
 
     private static bool Knows(Existing s, string key) =>
-        s.Facts.Checkpoints.Contains(key) || s.Facts.Sleeps.ContainsKey(key);
+        s.Facts.Checkpoints.Contains(key) || s.Facts.Sleeps.ContainsKey(key) || s.Facts.ResumeFrom == key;
 
     private Decision Save(Live s, SaveCheckpoint c, DateTimeOffset now)
     {
@@ -172,15 +173,25 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
             new CheckpointStored(s.Facts.Signal, custom), [saved, .. Consume(s, now), .. delivery], []);
     }
 
-    private static Decision FallAsleep(Live s, Sleep c, DateTimeOffset now)
+    private Decision FallAsleep(Live s, Sleep c, DateTimeOffset now)
     {
         if (c.CheckpointId.Length == 0)
             return Answer(UntilOrElapsed(Later(now, c.Duration), now));
         if (s.Facts.Sleeps.TryGetValue(c.CheckpointId, out var fixedBefore))
             return Answer(UntilOrElapsed(fixedBefore, now));
+        if (!HasRoomToSleep(s.Facts, c.CheckpointId))
+            return Refuse(Refusal.LimitExceeded, TooManySleeps(s.Facts));
         var wakeAt = Later(now, c.Duration);
         return new Decision(UntilOrElapsed(wakeAt, now), [new SleepScheduled(c.CheckpointId, wakeAt, now)], []);
     }
+
+    // An elapsed sleep stays known, as a checkpoint does: who runs again asks for it again.
+    private bool HasRoomToSleep(InstanceFacts f, string key) =>
+        key.Length == 0 || f.Sleeps.ContainsKey(key) || f.Sleeps.Count < settings.SleepsMax;
+
+    private string TooManySleeps(InstanceFacts f) =>
+        $"Failed to sleep in instance '{f.Id}': it has {settings.SleepsMax} sleeps, which is the limit "
+        + "(instances.sleeps-max)";
 
     // A sleep for ever ends with time.
     private static DateTimeOffset Later(DateTimeOffset now, TimeSpan time) =>
@@ -214,7 +225,7 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
     }
 
     private static Decision WakeUp(Suspended s, DateTimeOffset now) => new(
-        null, [new Woken(false, now)], Replace(s));
+        null, [new Woken(false, now) { RetryCount = RetryCountAnew(s.Facts) }], Replace(s));
 
     // Answers.
 
@@ -245,6 +256,12 @@ public sealed partial class InstanceDecider(InstanceSettings settings)
         s is Live
             ? $"Instance '{s.Facts.Id}' is in invalid state: the request is of an attempt before {s.Facts.Attempt}"
             : $"Instance '{s.Facts.Id}' is in invalid state: expected 'running', got '{s.Status.Word()}'");
+
+    // What stops because its time is over cannot pause: only a result saves it.
+    private static Decision Overdue(Live s) => Refuse(
+        Refusal.InvalidState,
+        $"Instance '{s.Facts.Id}' is in invalid state: attempt {s.Facts.Attempt} ran longer than its timeout and is "
+        + "being stopped");
 
     private static string AlreadyEnded(Ended s) => $"Instance '{s.Facts.Id}' is already {s.Status.Word()}";
 

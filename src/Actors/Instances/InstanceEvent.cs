@@ -99,12 +99,25 @@ public abstract record InstanceEvent(DateTimeOffset At)
         : InstanceEvent(At);
 
     /// <summary>The workflow reported <c>suspended</c>; shown as an event of that type.</summary>
-    public sealed record Paused(Attempt Attempt, DateTimeOffset At) : InstanceEvent(At);
+    public sealed record Paused(Attempt Attempt, DateTimeOffset At) : InstanceEvent(At)
+    {
+        /// <summary>Where it goes on, when <c>output.json</c> says so; null: at its newest checkpoint.</summary>
+        public string? CheckpointId { get; init; }
+    }
 
     /// <summary>
     /// A suspended instance goes on: its wake time came, or (<paramref name="Early"/>) a caller resumed it.
     /// </summary>
-    public sealed record Woken(bool Early, DateTimeOffset At) : InstanceEvent(At);
+    public sealed record Woken(bool Early, DateTimeOffset At) : InstanceEvent(At)
+    {
+        /// <summary>
+        /// Of an early one: the sleeps due by then count as elapsed; null, as in rows of old, means every sleep.
+        /// </summary>
+        public DateTimeOffset? ElapsedUntil { get; init; }
+
+        /// <summary>What the status shows as <c>retry_count</c> from now on; null when it stays.</summary>
+        public int? RetryCount { get; init; }
+    }
 
     /// <summary>
     /// How the process of an attempt ended. Goes to the catalog (stderr, metrics) and decides nothing by itself: the
@@ -125,7 +138,11 @@ public abstract record InstanceEvent(DateTimeOffset At)
     /// <summary>
     /// The attempt is gone through no fault of its own (its daemon ended); the next one costs nothing.
     /// </summary>
-    public sealed record AttemptLost(Attempt Attempt, string Reason, DateTimeOffset At) : InstanceEvent(At);
+    public sealed record AttemptLost(Attempt Attempt, string Reason, DateTimeOffset At) : InstanceEvent(At)
+    {
+        /// <inheritdoc cref="Woken.RetryCount" />
+        public int? RetryCount { get; init; }
+    }
 
     /// <summary>The live attempt was told to stop; what follows its exit depends on the reason.</summary>
     public sealed record StopRequested(

@@ -38,6 +38,12 @@ public sealed record InstanceSettings
     /// <summary>The most custom signals that wait under one key of an instance. Default 10,000.</summary>
     public int CustomSignalsMax { get; init; } = 10_000;
 
+    /// <summary>The most custom signals that wait for one instance, under all keys. Default 100,000.</summary>
+    public int CustomSignalsTotalMax { get; init; } = 100_000;
+
+    /// <summary>The most sleeps of one instance, of which each has a key. Default 100,000.</summary>
+    public int SleepsMax { get; init; } = 100_000;
+
     /// <summary>The most checkpoints of one instance. Default 100,000.</summary>
     public int CheckpointsMax { get; init; } = 100_000;
 

@@ -60,14 +60,8 @@ public sealed record InstanceFacts
     /// <summary>The custom signals that wait.</summary>
     public CustomSignals CustomSignals { get; init; } = CustomSignals.None;
 
-    /// <summary>
-    /// The newest requests that would happen twice if they were carried out again, at most
-    /// <see cref="RecentRequestsMax"/>.
-    /// </summary>
-    public ImmutableList<Guid> RecentRequests { get; init; } = [];
-
-    /// <summary>How many requests are remembered: more than can be under way at one instance.</summary>
-    public const int RecentRequestsMax = 256;
+    /// <summary>The newest requests that would happen twice if they were carried out again.</summary>
+    public RecentRequests RecentRequests { get; init; } = RecentRequests.None;
 }
 
 /// <summary>A signal that the workflow has not acknowledged.</summary>
@@ -189,17 +183,16 @@ public abstract record InstanceState
         (Live l, InstanceEvent.CheckpointSaved e) => l with { Facts = Saved(l.Facts, e.CheckpointId) },
         (Live l, InstanceEvent.SleepScheduled e) => l with { Facts = Scheduled(l.Facts, e) },
         (Live l, InstanceEvent.Hibernated e) => Hibernate(l, e),
-        (Live l, InstanceEvent.Paused e) =>
-            new Suspended(Unsignalled(l.Facts, SignalKind.Pause), null, e.At, l.Leaving()),
+        (Live l, InstanceEvent.Paused e) => Pause(l, e),
         (Suspended s, InstanceEvent.Woken { Early: true } e) => ResumedBy(s, e),
-        (Suspended s, InstanceEvent.Woken e) => new Pending(s.Facts, e.At),
+        (Suspended s, InstanceEvent.Woken e) => new Pending(Counted(s.Facts, e.RetryCount), e.At),
         (Live l, InstanceEvent.StopRequested e) => l with { Stop = new StopOrder(e.Reason, e.At, e.Grace) },
         (Live l, InstanceEvent.AttemptExited) => l with { HasExited = true },
         (Suspended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
         (Ended s, InstanceEvent.AttemptExited) => s with { Leaving = null },
         (Existing s, InstanceEvent.AttemptExited) => s,
         (Live l, InstanceEvent.AttemptCrashed e) => new Pending(Crashed(l.Facts, e), e.RetryAt),
-        (Live l, InstanceEvent.AttemptLost e) => new Pending(l.Facts, e.At),
+        (Live l, InstanceEvent.AttemptLost e) => new Pending(Counted(l.Facts, e.RetryCount), e.At),
         (Live l, InstanceEvent.Completed e) => End(l, InstanceStatus.Completed, e.OutputSha256, e.At),
         (Existing s and not Ended, InstanceEvent.Failed e) => End(s, InstanceStatus.Failed, e.Error, e.At),
         (Existing s and not Ended, InstanceEvent.Cancelled e) => End(s, InstanceStatus.Cancelled, "", e.At),
@@ -260,17 +253,28 @@ public abstract record InstanceState
             l.Facts with { Sleeps = sleeps, ResumeFrom = e.CheckpointId }, e.WakeAt, e.At, l.Leaving());
     }
 
-    private static Pending ResumedBy(Suspended s, InstanceEvent.Woken e)
+    private static Suspended Pause(Live l, InstanceEvent.Paused e)
     {
-        var facts = Unsignalled(Unsignalled(SleptEnough(s.Facts, e.At), SignalKind.Pause), SignalKind.Resume);
-        return new Pending(facts, e.At) { Resumed = true };
+        var facts = Unsignalled(l.Facts, SignalKind.Pause);
+        return new Suspended(
+            facts with { ResumeFrom = e.CheckpointId ?? facts.ResumeFrom }, null, e.At, l.Leaving());
     }
 
-    private static InstanceFacts SleptEnough(InstanceFacts facts, DateTimeOffset at) => facts with
+    private static Pending ResumedBy(Suspended s, InstanceEvent.Woken e)
     {
-        Sleeps = facts.Sleeps.SetItems(
-            facts.Sleeps.Where(s => s.Value > at).Select(s => KeyValuePair.Create(s.Key, at))),
-    };
+        var facts = Unsignalled(Unsignalled(SleptEnough(s.Facts, e), SignalKind.Pause), SignalKind.Resume);
+        return new Pending(Counted(facts, e.RetryCount), e.At) { Resumed = true };
+    }
+
+    private static InstanceFacts SleptEnough(InstanceFacts facts, InstanceEvent.Woken e)
+    {
+        var until = e.ElapsedUntil ?? DateTimeOffset.MaxValue;
+        var ended = facts.Sleeps.Where(s => s.Value > e.At && s.Value <= until);
+        return facts with { Sleeps = facts.Sleeps.SetItems(ended.Select(s => KeyValuePair.Create(s.Key, e.At))) };
+    }
+
+    private static InstanceFacts Counted(InstanceFacts facts, int? retryCount) =>
+        retryCount is { } count ? facts with { RetryCount = count } : facts;
 
     private static InstanceFacts Crashed(InstanceFacts facts, InstanceEvent.AttemptCrashed e) =>
         facts with { RetryCount = e.RetryCount, CrashesInARow = e.CrashesInARow };
@@ -278,15 +282,9 @@ public abstract record InstanceState
     private static InstanceFacts Queued(InstanceFacts facts, InstanceEvent.CustomSignalSent e) =>
         Remembering(facts, e.Request) with { CustomSignals = facts.CustomSignals.Sent(e.Key, e.Number) };
 
-    private static InstanceFacts Remembering(InstanceFacts facts, Guid request)
-    {
-        if (request == Guid.Empty)
-            return facts;
-        var recent = facts.RecentRequests.Count < InstanceFacts.RecentRequestsMax
-            ? facts.RecentRequests
-            : facts.RecentRequests.RemoveAt(0);
-        return facts with { RecentRequests = recent.Add(request) };
-    }
+    private static InstanceFacts Remembering(InstanceFacts facts, Guid request) => request == Guid.Empty
+        ? facts
+        : facts with { RecentRequests = facts.RecentRequests.Add(request) };
 
     private static InstanceFacts Unsignalled(InstanceFacts facts, SignalKind kind) =>
         facts.Signal?.Kind == kind ? facts with { Signal = null } : facts;

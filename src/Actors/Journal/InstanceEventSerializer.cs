@@ -66,12 +66,16 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
         InstanceEvent.SleepScheduled e =>
             new Rows.SleepScheduled { CheckpointId = e.CheckpointId, WakeAtUs = Us(e.WakeAt), AtUs = Us(e.At) },
         InstanceEvent.Hibernated e => ToRow(e),
-        InstanceEvent.Paused e => new Rows.Paused { Attempt = e.Attempt.Number, AtUs = Us(e.At) },
-        InstanceEvent.Woken e => new Rows.Woken { Early = e.Early, AtUs = Us(e.At) },
+        InstanceEvent.Paused e => new Rows.Paused { Attempt = e.Attempt.Number, AtUs = Us(e.At) }
+            .With(r => r.CheckpointId = e.CheckpointId!, e.CheckpointId),
+        InstanceEvent.Woken e => new Rows.Woken { Early = e.Early, AtUs = Us(e.At) }
+            .With(r => r.ElapsedUntilUs = Us(e.ElapsedUntil!.Value), e.ElapsedUntil)
+            .With(r => r.RetryCount = e.RetryCount!.Value, e.RetryCount),
         InstanceEvent.AttemptExited e => ToRow(e),
         InstanceEvent.AttemptCrashed e => ToRow(e),
         InstanceEvent.AttemptLost e =>
-            new Rows.AttemptLost { Attempt = e.Attempt.Number, Reason = e.Reason, AtUs = Us(e.At) },
+            new Rows.AttemptLost { Attempt = e.Attempt.Number, Reason = e.Reason, AtUs = Us(e.At) }
+                .With(r => r.RetryCount = e.RetryCount!.Value, e.RetryCount),
         InstanceEvent.StopRequested e => new Rows.StopRequested
         {
             Attempt = e.Attempt.Number,
@@ -223,9 +227,16 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
     private static InstanceEvent.Hibernated FromRow(Rows.Hibernated r) =>
         new(new(r.Attempt), r.CheckpointId, At(r.WakeAtUs), At(r.AtUs));
 
-    private static InstanceEvent.Paused FromRow(Rows.Paused r) => new(new(r.Attempt), At(r.AtUs));
+    private static InstanceEvent.Paused FromRow(Rows.Paused r) => new(new(r.Attempt), At(r.AtUs))
+    {
+        CheckpointId = r.HasCheckpointId ? r.CheckpointId : null,
+    };
 
-    private static InstanceEvent.Woken FromRow(Rows.Woken r) => new(r.Early, At(r.AtUs));
+    private static InstanceEvent.Woken FromRow(Rows.Woken r) => new(r.Early, At(r.AtUs))
+    {
+        ElapsedUntil = r.HasElapsedUntilUs ? At(r.ElapsedUntilUs) : null,
+        RetryCount = r.HasRetryCount ? r.RetryCount : null,
+    };
 
     private static InstanceEvent.AttemptExited FromRow(Rows.AttemptExited r) => new(
         new(r.Attempt), r.HasExitCode ? r.ExitCode : null, r.HasSignal ? r.Signal : null, r.OutOfMemory, r.StderrTail,
@@ -234,7 +245,10 @@ public sealed class InstanceEventSerializer(ExtendedActorSystem system) : Serial
     private static InstanceEvent.AttemptCrashed FromRow(Rows.AttemptCrashed r) =>
         new(new(r.Attempt), r.Error, r.RetryCount, r.CrashesInARow, At(r.RetryAtUs), At(r.AtUs));
 
-    private static InstanceEvent.AttemptLost FromRow(Rows.AttemptLost r) => new(new(r.Attempt), r.Reason, At(r.AtUs));
+    private static InstanceEvent.AttemptLost FromRow(Rows.AttemptLost r) => new(new(r.Attempt), r.Reason, At(r.AtUs))
+    {
+        RetryCount = r.HasRetryCount ? r.RetryCount : null,
+    };
 
     private static InstanceEvent.StopRequested FromRow(Rows.StopRequested r) => new(
         new(r.Attempt), (StopReason)r.Reason, r.HasDetail ? r.Detail : null, TimeSpan.FromMilliseconds(r.GraceMs),

@@ -114,7 +114,7 @@ public sealed class InstanceSnapshotSerializer(ExtendedActorSystem system) : Ser
         if (f.Signal is { } signal)
             facts.Signal = new() { Kind = (int)signal.Kind, Payload = ByteString.CopyFrom(signal.Payload.Span) };
         facts.RecentRequests.AddRange(
-            f.RecentRequests.Select(r => ByteString.CopyFrom(r.ToByteArray(bigEndian: true))));
+            f.RecentRequests.All.Select(r => ByteString.CopyFrom(r.ToByteArray(bigEndian: true))));
         return facts;
     }
 
@@ -178,6 +178,6 @@ public sealed class InstanceSnapshotSerializer(ExtendedActorSystem system) : Ser
         CustomSignals = CustomSignals.Of(
             m.CustomSignals.Newest, m.CustomSignals.Queues.Select(q => KeyValuePair.Create(q.Key, q.Numbers)),
             m.CustomSignals.Given),
-        RecentRequests = [.. m.RecentRequests.Select(r => new Guid(r.Span, bigEndian: true))],
+        RecentRequests = RecentRequests.Of(m.RecentRequests.Select(r => new Guid(r.Span, bigEndian: true))),
     };
 }

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Runtara.Actors.Instances;
+using Runtara.Actors.Journal;
 using Runtara.Persistence.Journal;
 
 namespace Runtara.Persistence.Projection;
@@ -40,11 +41,15 @@ internal static class Projection
                     .SetCheckpoint(Text.Clean(e.CheckpointId));
                 Add(rows, row, "suspended", null, e.CheckpointId, null, at);
                 break;
-            case InstanceEvent.Paused:
+            case InstanceEvent.Paused e:
                 patch.SetStatus(InstanceStatus.Suspended).SetWake(null);
-                Add(rows, row, "suspended", null, null, null, at);
+                if (e.CheckpointId is { } key)
+                    patch.SetCheckpoint(Text.Clean(key));
+                Add(rows, row, "suspended", null, e.CheckpointId, null, at);
                 break;
-            case InstanceEvent.Woken: patch.SetStatus(InstanceStatus.Pending).SetWake(null); break;
+            case InstanceEvent.Woken e:
+                Await(patch, e.RetryCount).SetWake(null);
+                break;
             case InstanceEvent.AttemptExited e:
                 patch.SetStderr(e.StderrTail.Length == 0 ? null : Text.Clean(e.StderrTail))
                     .SetMetrics(e.MemoryPeakBytes, e.CpuMicroseconds);
@@ -52,7 +57,7 @@ internal static class Projection
             case InstanceEvent.AttemptCrashed e:
                 patch.SetStatus(InstanceStatus.Pending).SetRetryCount(e.RetryCount);
                 break;
-            case InstanceEvent.AttemptLost: patch.SetStatus(InstanceStatus.Pending); break;
+            case InstanceEvent.AttemptLost e: Await(patch, e.RetryCount); break;
             default: ApplyRest(rows, row, @event, patch, at); break;
         }
     }
@@ -99,6 +104,12 @@ internal static class Projection
         }
     }
 
+    private static InstancePatch Await(InstancePatch patch, int? retryCount)
+    {
+        patch.SetStatus(InstanceStatus.Pending);
+        return retryCount is { } count ? patch.SetRetryCount(count) : patch;
+    }
+
     private static NewInstance NewRow(InstanceEvent.Started e) => new(
         e.Instance.Value, e.Tenant.Value, (short)InstanceStatus.Pending, InstanceShard.Of(e.Instance), e.Image.Value,
         e.ImageName, (long)e.Timeout.TotalMilliseconds, e.MaxAttempts, Micros.Of(e.At), null, Bytes(e.Input));
@@ -137,12 +148,9 @@ internal static class Projection
 /// <summary>Times in the database are unix microseconds.</summary>
 internal static class Micros
 {
-    private const long TicksPerMicrosecond = TimeSpan.TicksPerMicrosecond;
+    public static long Of(DateTimeOffset time) => RowTimes.Us(time);
 
-    public static long Of(DateTimeOffset time) =>
-        (time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks) / TicksPerMicrosecond;
-
-    public static DateTimeOffset ToTime(long micros) => DateTimeOffset.UnixEpoch.AddTicks(micros * TicksPerMicrosecond);
+    public static DateTimeOffset ToTime(long micros) => RowTimes.At(micros);
 
     public static DateTimeOffset? ToTime(long? micros) => micros is { } value ? ToTime(value) : null;
 }

@@ -1,4 +1,5 @@
 using Runtara.Actors.Instances;
+using Runtara.Actors.Runners;
 using static Runtara.Actors.Tests.Instances.Machine;
 
 namespace Runtara.Actors.Tests.Instances;
@@ -121,6 +122,46 @@ public sealed class CustomSignalTests
     }
 
     [Fact]
+    public void Three_hundred_requests_and_then_all_of_them_again_are_stored_once()
+    {
+        _m.Running();
+        var requests = Enumerable.Range(0, 300).Select(_ => Guid.NewGuid()).ToList();
+        foreach (var request in requests)
+            SendCustom("k", request);
+        var events = _m.Journal.Count;
+        foreach (var request in requests)
+            IsAccepted(SendCustom("k", request));
+        Assert.Equal(events, _m.Journal.Count);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_pause_consumes_nothing_and_the_attempt_after_it_is_given_the_signal_again(bool reported)
+    {
+        _m.Running();
+        SendCustom("k");
+        Assert.Equal(1, Poll("k").CustomSignal);
+        if (reported)
+            IsAccepted(_m.Ask(new InstanceCommand.ReportSuspended(Id, _m.Attempt)));
+        _m.Exit(code: 0, output: new RunOutput(RunOutputStatus.Suspended, default, null, null, null));
+        IsAccepted(_m.Ask(new InstanceCommand.ResumeInstance(Id)));
+        _m.Running();
+        Assert.Equal(1, Poll("k").CustomSignal);
+    }
+
+    [Fact]
+    public void The_record_of_a_retry_consumes_nothing()
+    {
+        _m.Running();
+        SendCustom("k");
+        Assert.Equal(1, Poll("k").CustomSignal);
+        _m.Do(new InstanceCommand.RecordRetry(Id, "step", 2, "again", _m.Attempt));
+        Assert.IsType<InstanceEvent.RetryRecorded>(Assert.Single(_m.Last.Events));
+        Assert.Equal(1, Poll("k").CustomSignal);
+    }
+
+    [Fact]
     public void The_number_of_waiting_signals_is_limited_and_a_key_is_required()
     {
         var machine = new Machine(new InstanceSettings { CustomSignalsMax = 1 }).Started();
@@ -131,6 +172,22 @@ public sealed class CustomSignalTests
         IsRefused(
             machine.Ask(new InstanceCommand.SendCustomSignal(Id, "", default, Guid.NewGuid())),
             "checkpoint_id is required");
+    }
+
+    [Fact]
+    public void The_number_of_waiting_signals_under_all_keys_is_limited()
+    {
+        var machine = new Machine(new InstanceSettings { CustomSignalsTotalMax = 2 }).Running();
+        InstanceReply? Send(string key) =>
+            machine.Ask(new InstanceCommand.SendCustomSignal(Id, key, default, Guid.NewGuid()));
+        IsAccepted(Send("a"));
+        IsAccepted(Send("b"));
+        Assert.Contains(
+            "instances.custom-signals-total-max", Assert.IsType<InstanceReply.Refused>(Send("c")).Text);
+        machine.Do(new InstanceCommand.PollSignals(Id, "a", machine.Attempt));
+        machine.Save("step");
+        IsAccepted(Send("c"));
+        Assert.IsType<InstanceReply.Refused>(Send("d"));
     }
 
     [Fact]

@@ -35,6 +35,20 @@ public sealed class InstanceDeciderTests
     }
 
     [Fact]
+    public void A_start_with_another_image_or_tenant_under_the_same_id_is_refused()
+    {
+        var machine = new Machine().Started();
+        InstanceCommand[] others =
+            [Machine.Start() with { Image = new("image-2") }, Machine.Start() with { Tenant = new("other") }];
+        foreach (var other in others)
+        {
+            var refused = Assert.IsType<InstanceReply.Refused>(machine.Ask(other));
+            Assert.Equal((Refusal.AlreadyExists, "Instance 'order-1' already exists"), (refused.Reason, refused.Text));
+        }
+        Assert.Single(machine.Journal);
+    }
+
+    [Fact]
     public void A_checkpoint_is_first_write_wins()
     {
         var machine = new Machine().Running();
@@ -103,8 +117,9 @@ public sealed class InstanceDeciderTests
         {
             machine.Running().Save($"step-{i}");
             machine.Exit(signal: 11);
+            var pending = Assert.IsType<InstanceState.Pending>(machine.State);
+            Assert.Equal((2, 0), (pending.Facts.RetryCount, pending.Facts.CrashesInARow));
         }
-        Assert.IsType<InstanceState.Pending>(machine.State);
     }
 
     [Theory]

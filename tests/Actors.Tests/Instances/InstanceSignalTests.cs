@@ -56,14 +56,40 @@ public sealed class InstanceSignalTests
         IsAccepted(Stop("again"));
     }
 
-    [Fact]
-    public void A_suspended_instance_is_cancelled_at_once_by_a_stop_or_a_signal()
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public void A_suspended_instance_is_cancelled_at_once_by_a_stop_or_a_signal(bool stop, bool hibernated)
     {
         _m.Running();
-        Suspend();
+        if (hibernated)
+        {
+            _m.Sleep("nap", 3600);
+            _m.Wait(TimeSpan.FromSeconds(2));
+        }
+        else
+            Suspend();
+        Assert.Equal(hibernated, Assert.IsType<InstanceState.Suspended>(_m.State).WakeAt is not null);
+        IsAccepted(stop ? Stop("why") : Send(SignalKind.Cancel, "why"));
+        HasStatus(InstanceStatus.Cancelled);
+        Assert.Equal("why", Assert.IsType<InstanceEvent.Cancelled>(_m.Journal[^1]).Reason);
+        Assert.Contains(_m.Last.Effects, e => e is RunnerCommand.Stop { Attempt.Number: 1, Grace.Ticks: 0 });
+        _m.Exit(signal: 9);
+        Assert.True(_m.State.CanRest());
+    }
+
+    [Fact]
+    public void A_pending_instance_is_cancelled_at_once_by_a_signal()
+    {
+        _m.Started();
         IsAccepted(Send(SignalKind.Cancel, "why"));
         HasStatus(InstanceStatus.Cancelled);
         Assert.Equal("why", Assert.IsType<InstanceEvent.Cancelled>(_m.Journal[^1]).Reason);
+        Assert.Contains(_m.Last.Effects, e => e is RunnerCommand.ReleaseSlot { Attempt.Number: 1 });
+        IsAccepted(Send(SignalKind.Cancel));
+        Assert.Empty(_m.Last.Events);
     }
 
     [Fact]
@@ -145,6 +171,35 @@ public sealed class InstanceSignalTests
         IsAccepted(Resume());
         _m.Running();
         Assert.IsType<InstanceReply.SleepElapsed>(_m.Sleep("nap", 3600));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_resume_of_a_pause_ends_no_sleep(bool reported)
+    {
+        _m.Running();
+        var until = Assert.IsType<InstanceReply.SleepUntil>(_m.Sleep("nap", 3600)).WakeAt;
+        if (reported)
+            Suspend();
+        _m.Exit(code: 0, output: new RunOutput(RunOutputStatus.Suspended, default, null, null, null));
+        IsAccepted(Resume());
+        _m.Running();
+        Assert.Equal(until, Assert.IsType<InstanceReply.SleepUntil>(_m.Sleep("nap", 3600)).WakeAt);
+    }
+
+    [Fact]
+    public void A_resume_ends_the_sleep_that_it_finds_and_no_later_one()
+    {
+        _m.Running();
+        _m.Sleep("short", 60);
+        var until = Assert.IsType<InstanceReply.SleepUntil>(_m.Sleep("long", 3600)).WakeAt;
+        _m.Wait(TimeSpan.FromSeconds(2));
+        HasStatus(InstanceStatus.Suspended);
+        IsAccepted(Resume());
+        _m.Running();
+        Assert.IsType<InstanceReply.SleepElapsed>(_m.Sleep("short", 60));
+        Assert.Equal(until, Assert.IsType<InstanceReply.SleepUntil>(_m.Sleep("long", 3600)).WakeAt);
     }
 
     [Fact]

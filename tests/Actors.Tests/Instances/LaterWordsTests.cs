@@ -113,6 +113,16 @@ public sealed class LaterWordsTests
     }
 
     [Fact]
+    public void A_resume_of_the_first_release_ended_every_sleep_and_still_does()
+    {
+        _m.Running();
+        _m.Sleep("nap", 3600);
+        _m.Ask(new InstanceCommand.ReportSuspended(Id, _m.Attempt));
+        var resumed = (InstanceState.Existing)_m.State.Apply(new InstanceEvent.Woken(true, _m.Now));
+        Assert.Equal(_m.Now, resumed.Facts.Sleeps["nap"]);
+    }
+
+    [Fact]
     public void A_crash_a_wake_and_a_resume_launch_what_the_start_named()
     {
         var variables = System.Collections.Immutable.ImmutableSortedDictionary<string, string>.Empty.Add("A", "b");

@@ -28,6 +28,8 @@ public sealed class LivenessTests
     private Attempt? StopOfTheStale =>
         _m.Journal.OfType<InstanceEvent.StopRequested>().SingleOrDefault(s => s.Reason == StopReason.Stale)?.Attempt;
 
+    private StopReason? Stopped => _m.Journal.OfType<InstanceEvent.StopRequested>().SingleOrDefault()?.Reason;
+
     // Ten times a wait that alone is no silence, and together would be a long one.
     private void LiveBy(string request)
     {
@@ -56,6 +58,20 @@ public sealed class LivenessTests
         LiveBy(request);
         _m.Wait(TimeSpan.FromSeconds(125));
         Assert.Equal(InstanceStatus.Failed, _m.State.Status);
+    }
+
+    [Fact]
+    public void An_attempt_that_never_registers_may_be_silent_until_its_timeout()
+    {
+        _m.Started(timeoutSeconds: 600).Launching();
+        _m.Do(new InstanceCommand.ContainerStarted(Id, _m.Attempt, _m.Now));
+        _m.Wait(TimeSpan.FromSeconds(599));
+        Assert.IsType<InstanceState.Launching>(_m.State);
+        Assert.Null(Stopped);
+        _m.Wait(TimeSpan.FromSeconds(1));
+        Assert.Equal(StopReason.Timeout, Stopped);
+        _m.Exit(code: 0, output: new RunOutput(RunOutputStatus.Completed, "1"u8.ToArray(), null, null, null));
+        Assert.Equal(InstanceStatus.Completed, _m.State.Status);
     }
 
     [Fact]

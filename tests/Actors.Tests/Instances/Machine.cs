@@ -36,7 +36,7 @@ internal sealed class Machine
 
     public Decision Do(InstanceCommand command)
     {
-        State = InstanceDecider.Hear(State, command, Now);
+        State = _decider.Hear(State, command, Now);
         Last = _decider.Decide(State, command, Now);
         foreach (var happened in Last.Events)
         {

@@ -44,6 +44,20 @@ public sealed class OutputTests
         Assert.Equal(InstanceStatus.Cancelled, _m.State.Status);
     }
 
+    [Theory]
+    [InlineData("paused", "paused")]
+    [InlineData(null, "step")]
+    public void A_pause_goes_on_from_the_checkpoint_that_it_names_or_else_from_the_last(string? named, string from)
+    {
+        _m.Save("step");
+        _m.Exit(code: 0, output: new RunOutput(RunOutputStatus.Suspended, default, null, named, null));
+        _m.Ask(new InstanceCommand.ResumeInstance(Machine.Id));
+        _m.Do(new InstanceCommand.SlotGranted(Machine.Id, _m.Attempt.Next()));
+        Assert.Equal(from, Assert.IsType<RunnerCommand.Launch>(Assert.Single(_m.Last.Effects)).CheckpointId);
+        Assert.IsType<InstanceReply.Registered>(
+            _m.Ask(new InstanceCommand.Register(Machine.Id, Machine.Tenant, from, _m.Attempt)));
+    }
+
     [Fact]
     public void A_failure_has_its_text_and_a_cancellation_is_one()
     {

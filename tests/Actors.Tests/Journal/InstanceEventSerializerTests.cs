@@ -76,6 +76,20 @@ public sealed class InstanceEventSerializerTests : IDisposable
     }
 
     [Fact]
+    public void What_rows_of_the_first_release_do_not_have_is_kept()
+    {
+        foreach (var happened in (InstanceEvent[])[
+            new InstanceEvent.Paused(new(2), At) { CheckpointId = "paused" },
+            new InstanceEvent.Woken(true, At) { ElapsedUntil = At.AddSeconds(15), RetryCount = 1 },
+            new InstanceEvent.AttemptLost(new(2), "restart", At) { RetryCount = 1 },
+        ])
+        {
+            var read = _serializer.FromBinary(_serializer.ToBinary(happened), _serializer.Manifest(happened));
+            Assert.Equal(happened, read);
+        }
+    }
+
+    [Fact]
     public void The_id_of_a_request_is_kept()
     {
         var request = Guid.NewGuid();

@@ -66,7 +66,7 @@ public sealed class InstanceSnapshotSerializerTests : IDisposable
         Signal = new PendingSignal(SignalKind.Pause, new byte[] { 1, 2 }),
         CustomSignals = CustomSignals.Of(
             9, [KeyValuePair.Create("ok", (IEnumerable<long>)[8, 9])], [KeyValuePair.Create("ok", 8L)]),
-        RecentRequests = [new("01020304-0506-0708-090a-0b0c0d0e0f10")],
+        RecentRequests = RecentRequests.Of([new("01020304-0506-0708-090a-0b0c0d0e0f10")]),
     };
 
     private static string Golden(string name) =>

@@ -33,5 +33,9 @@ public sealed class InstanceProofTests
     [InlineData("Register 0 Unknown; Suspend 0 Live; Register 0 Stale")]
     [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; SendCustom 0 Live; Poll 0 Live; Recover 0 Live; "
         + "Save 1 Live; Poll 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; SendCustom 0 Live; Poll 0 Live; Suspend 0 Live; "
+        + "Resume 0 Live; Grant 0 Live; Register 0 Live; Poll 0 Live")]
+    [InlineData("Start 0 Live; Grant 0 Live; Register 0 Live; Sleep 2 Live; Suspend 0 Live; Resume 0 Live; "
+        + "Grant 0 Live; Register 0 Live; Sleep 2 Live")]
     public void A_life_that_was_once_wrong_is_right(string life) => Life.Live(Step.Parse(life));
 }

@@ -94,6 +94,8 @@ internal sealed class Life
             _containers.Ends_once(exited.Attempt);
         if (decision.Events.OfType<InstanceEvent.Hibernated>().FirstOrDefault() is { } hibernated)
             _oracle.Slept(hibernated.CheckpointId, hibernated.WakeAt);
+        if (decision.Events.Any(e => e is InstanceEvent.Paused))
+            _oracle.Paused();
         if (decision.Events.Any(e => e is InstanceEvent.Woken { Early: true }))
             _oracle.Resumed(_machine.Now);
         A_stronger_signal_stays(before, command);
@@ -165,7 +167,7 @@ internal sealed class Life
                 break;
             case Act.Complete: Twice(new InstanceCommand.ReportCompleted(Id, new byte[] { 50 }, from)); break;
             case Act.Fail: Twice(new InstanceCommand.ReportFailed(Id, "no", from)); break;
-            case Act.Suspend: Consumes(new InstanceCommand.ReportSuspended(Id, from)); break;
+            case Act.Suspend: Twice(new InstanceCommand.ReportSuspended(Id, from)); break;
             case Act.Report: Consumes(new InstanceCommand.ReportCustom(Id, "s", null, default, null, from)); break;
             case Act.Retry: Do(new InstanceCommand.RecordRetry(Id, key, number, null, from)); break;
             case Act.Poll:
@@ -211,13 +213,7 @@ internal sealed class Life
         new InstanceCommand.ProcessExited(
             Id, attempt, new ExitReport(code == 3 ? null : code, code == 3 ? 9 : null, false, "", output, 1, 1));
 
-    private Attempt? Leaving => State switch
-    {
-        InstanceState.Live s => s.Leaving(),
-        InstanceState.Suspended s => s.Leaving,
-        InstanceState.Ended s => s.Leaving,
-        _ => null,
-    };
+    private Attempt? Leaving => (State as InstanceState.Existing)?.Leaving();
 
     // Of an attempt before, mostly; one that was never launched is as strange.
     private Attempt? From(Step step) => (step.Sender, State) switch

@@ -12,6 +12,7 @@ internal sealed class Oracle
     private readonly Dictionary<string, List<long>> _waiting = [];
     private readonly Dictionary<string, long> _given = [];
     private readonly HashSet<Guid> _requests = [];
+    private DateTimeOffset? _asleepUntil;
     private long _sent;
     private (InstanceStatus Outcome, string Result)? _end;
 
@@ -51,7 +52,7 @@ internal sealed class Oracle
             Holds(reply is InstanceReply.CheckpointFound == _checkpoints.Contains(key), $"look-up of {key}");
     }
 
-    /// <summary>Promise 6: the first request fixes the wake time; a resume ends every sleep.</summary>
+    /// <summary>Promise 6: the first request fixes the wake time; a resume ends the sleep that it finds.</summary>
     internal void A_sleep_keeps_its_wake_time(string key, TimeSpan duration, DateTimeOffset now, InstanceReply? reply)
     {
         if (key.Length == 0 || reply is not (InstanceReply.SleepUntil or InstanceReply.SleepElapsed))
@@ -65,12 +66,18 @@ internal sealed class Oracle
 
     internal void Resumed(DateTimeOffset now)
     {
-        foreach (var key in _sleeps.Keys.Where(key => _sleeps[key] > now).ToList())
+        foreach (var key in _sleeps.Keys.Where(key => _sleeps[key] > now && _sleeps[key] <= _asleepUntil).ToList())
             _sleeps[key] = now;
     }
 
     /// <summary>Output.json can ask for a wake: its key is then a sleep like any other.</summary>
-    internal void Slept(string key, DateTimeOffset until) => _sleeps.TryAdd(key, until);
+    internal void Slept(string key, DateTimeOffset until)
+    {
+        _sleeps.TryAdd(key, until);
+        _asleepUntil = until;
+    }
+
+    internal void Paused() => _asleepUntil = null;
 
     /// <summary>Promise 6: signals come in order, one at a time, and none is lost before it is consumed.</summary>
     internal void Is_given(string key, long? number)

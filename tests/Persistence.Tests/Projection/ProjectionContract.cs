@@ -104,6 +104,31 @@ public abstract class ProjectionContract : TestKit
     }
 
     [Fact]
+    public async Task A_pause_that_names_a_checkpoint_shows_it()
+    {
+        Save(Started(), new InstanceEvent.CheckpointSaved("a", 1, At(1)));
+        Save(new InstanceEvent.Paused(One, At(2)) { CheckpointId = "named" });
+        Assert.Equal("named", (await RowAsync()).CheckpointId);
+        Assert.Equal("named", await EventAsync("suspended", "checkpoint_id"));
+        Save(new InstanceEvent.Paused(One, At(3)));
+        Assert.Equal("named", (await RowAsync()).CheckpointId);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_wake_and_a_loss_show_a_count_that_begins_anew(bool lost)
+    {
+        Save(Started(), new InstanceEvent.AttemptCrashed(One, "boom", 3, 2, At(5), At(2)));
+        Save(lost ? new InstanceEvent.AttemptLost(One, "gone", At(6)) : new InstanceEvent.Woken(true, At(6)));
+        Assert.Equal((InstanceStatus.Pending, Attempt.None, 3), await StateAsync(r => r.RetryCount));
+        Save(lost
+            ? new InstanceEvent.AttemptLost(One, "gone", At(7)) { RetryCount = 1 }
+            : new InstanceEvent.Woken(true, At(7)) { RetryCount = 1 });
+        Assert.Equal((InstanceStatus.Pending, Attempt.None, 1), await StateAsync(r => r.RetryCount));
+    }
+
+    [Fact]
     public async Task An_exit_leaves_stderr_and_metrics_and_no_status()
     {
         Save(Started(), new InstanceEvent.AttemptLaunched(One, null, At(1)));
