@@ -141,23 +141,38 @@ public sealed class EnvironmentRequests(
             return Started("image_id is required");
         var image = await images.FindAsync(new(r.ImageId), cancellation);
         if (image is null || image.Tenant.Value != r.TenantId)
-            return Started($"Image '{r.ImageId}' not found");
+        {
+            return await IsRepeatedAsync(r, cancellation)
+                ? Accepted(r.InstanceId)
+                : Started($"Image '{r.ImageId}' not found");
+        }
         if (image.RunnerType != RunnerType.Oci)
             return Started($"Image '{r.ImageId}' has no bundle");
         var id = r.InstanceId.Length > 0 ? r.InstanceId : Guid.NewGuid().ToString();
         if (Check(r, id) is { } wrong)
             return Started(wrong);
-        var input = ImageRequests.IsJson(r.Input.Memory) ? r.Input.Memory : EmptyInput;
+        var input = InputOf(r);
         var seconds = r.HasTimeoutSeconds ? r.TimeoutSeconds : 300;
         var reply = await gate.AskAsync(
             new InstanceCommand.Start(
                 new(id), image.Tenant, image.Id, image.Name, image.Sha256, input, TimeSpan.FromSeconds(seconds),
                 r.Env.ToImmutableSortedDictionary(StringComparer.Ordinal)),
             cancellation);
-        return reply is InstanceReply.Refused refused
-            ? Started(refused.Text)
-            : new() { StartInstance = new() { Success = true, InstanceId = id } };
+        return reply is InstanceReply.Refused refused ? Started(refused.Text) : Accepted(id);
     }
+
+    private static ReadOnlyMemory<byte> InputOf(Wire.StartInstanceRequest r) =>
+        ImageRequests.IsJson(r.Input.Memory) ? r.Input.Memory : EmptyInput;
+
+    // The image of an instance that has ended may be gone; the same start again is no other for that.
+    private async ValueTask<bool> IsRepeatedAsync(Wire.StartInstanceRequest r, CancellationToken cancellation) =>
+        IdentifierRule.Check("instance_id", r.InstanceId) is null
+        && await catalog.FindInstanceAsync(new(r.InstanceId), cancellation) is { Input: { } input } row
+        && row.Tenant.Value == r.TenantId && row.Image?.Value == r.ImageId
+        && input.Span.SequenceEqual(InputOf(r).Span);
+
+    private static Wire.RpcResponse Accepted(string id) =>
+        new() { StartInstance = new() { Success = true, InstanceId = id } };
 
     private string? Check(Wire.StartInstanceRequest r, string instanceId)
     {

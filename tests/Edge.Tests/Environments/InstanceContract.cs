@@ -214,6 +214,30 @@ public abstract class InstanceContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task The_same_start_again_succeeds_although_the_image_of_what_has_ended_is_gone()
+    {
+        var request = Request();
+        request.ImageId = await edge.RegisterImageAsync(EdgeHost.Tenant, edge.NewName("gone"));
+        Assert.True((await StartAsync(request)).Success);
+        await edge.LaunchedAsync(request.InstanceId, 1);
+        await CallAsync(new RpcRequest { StopInstance = new() { InstanceId = request.InstanceId } });
+        edge.Kill(request.InstanceId, 1);
+        await Eventually.IsAsync(
+            () => StatusAsync(request.InstanceId), status => status.Status == InstanceStatus.StatusCancelled);
+        var deleted = await CallAsync(
+            new RpcRequest { DeleteImage = new() { ImageId = request.ImageId, TenantId = EdgeHost.Tenant } });
+        Assert.True(deleted.DeleteImage.Success, deleted.DeleteImage.Error);
+
+        var again = await StartAsync(request);
+
+        Assert.Equal((true, request.InstanceId, ""), (again.Success, again.InstanceId, again.Error));
+        request.Input = ByteString.CopyFromUtf8("[]");
+        await RefusedAsync(request, $"Image '{request.ImageId}' not found");
+        request.InstanceId = "";
+        await RefusedAsync(request, $"Image '{request.ImageId}' not found");
+    }
+
+    [Fact]
     public async Task A_heartbeat_shows_in_the_status()
     {
         await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");
