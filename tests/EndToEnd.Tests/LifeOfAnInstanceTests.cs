@@ -102,13 +102,20 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
         Assert.Equal((InstanceStatus.StatusFailed, "Execution timeout after 2 s"), (ended.Status, ended.Error));
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public Task A_sleeper_has_no_process_and_no_actor_and_wakes_on_time(bool restart) =>
-        databases.EachAsync(url => SleepAsync(url, restart));
+    /// <summary>What becomes of the daemon while an instance sleeps.</summary>
+    public enum Daemon
+    {
+        Stays, Restarts, IsDownAtTheWake,
+    }
 
-    private async Task SleepAsync(string? databaseUrl, bool restart)
+    [Theory]
+    [InlineData(Daemon.Stays)]
+    [InlineData(Daemon.Restarts)]
+    [InlineData(Daemon.IsDownAtTheWake)]
+    public Task A_sleeper_has_no_process_and_no_actor_and_wakes_on_time(Daemon fate) =>
+        databases.EachAsync(url => SleepAsync(url, fate));
+
+    private async Task SleepAsync(string? databaseUrl, Daemon fate)
     {
         await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
@@ -120,15 +127,21 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
         await Eventually.IsAsync(
             async () => (await daemon.StatAsync("containers"), await daemon.StatAsync("instances_in_memory")),
             counts => counts == (0, 0), TimeSpan.FromSeconds(8), "no container and no actor is left");
-        if (restart)
+        if (fate != Daemon.Stays)
         {
             await daemon.KillAsync();
+            if (fate == Daemon.IsDownAtTheWake)
+                await Eventually.PassAsync(TimeSpan.FromSeconds(16));
             await daemon.StartAsync();
         }
+        var up = TimeProvider.System.GetUtcNow().ToUnixTimeMilliseconds();
         var ended = await daemon.Client.EndAsync("sleeper", Minute);
         Assert.Equal((InstanceStatus.StatusCompleted, ""), (ended.Status, ended.Error));
         Assert.Equal(1u, ended.RetryCount);
-        Assert.InRange(ended.FinishedAtMs - ended.StartedAtMs, 15_000, 20_000);
+        if (fate == Daemon.IsDownAtTheWake)
+            Assert.InRange(ended.FinishedAtMs - up, -5_000, 5_000);
+        else
+            Assert.InRange(ended.FinishedAtMs - ended.StartedAtMs, 15_000, 20_000);
         Assert.Equal(2, WorkflowLog.Read(daemon.RunDirectory(Tenant, "sleeper")).Attempts);
     }
 
