@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using Runtara.Runner.Native;
 
 namespace Runtara.Runner.Files;
@@ -46,7 +45,7 @@ internal static class RootTree
 
     private static IEnumerable<(string Path, FileStatus Status)> Walk(string root)
     {
-        using var handle = Open(root);
+        using var handle = DirectoryCalls.Open(root);
         var waiting = new Stack<string>([""]);
         while (waiting.TryPop(out var directory))
         {
@@ -61,15 +60,6 @@ internal static class RootTree
                     waiting.Push(path);
             }
         }
-    }
-
-    private static SafeFileHandle Open(string root)
-    {
-        var flags = Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
-        var descriptor = Libc.Open(root, flags, 0);
-        return descriptor >= 0
-            ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw new IOException($"cannot open directory {root}");
     }
 
     private static void Append(IncrementalHash hash, string text) => hash.AppendData(Encoding.UTF8.GetBytes(text));

@@ -1,5 +1,4 @@
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using Runtara.Actors.Instances;
 using Runtara.Runner.Native;
 
@@ -51,7 +50,7 @@ public sealed class RunDirectoryCleaner(string dataDirectory)
     /// </summary>
     public bool MoveAside(FoundRunDirectory found)
     {
-        using var tenant = Open(Path.Combine(_data, found.Tenant));
+        using var tenant = DirectoryCalls.Open(Path.Combine(_data, found.Tenant));
         using var runs = DirectoryCalls.Open(tenant, Name(Runs));
         Directory.CreateDirectory(Path.Combine(_data, found.Tenant, Removed), Modes.Private);
         using var removed = DirectoryCalls.Open(tenant, Name(Removed));
@@ -65,7 +64,7 @@ public sealed class RunDirectoryCleaner(string dataDirectory)
     {
         foreach (var tenant in Directories(_data).Where(t => Directory.Exists(Path.Combine(_data, t, Removed))))
         {
-            using var parent = Open(Path.Combine(_data, tenant));
+            using var parent = DirectoryCalls.Open(Path.Combine(_data, tenant));
             using var removed = DirectoryCalls.Open(parent, Name(Removed));
             TreeRemoval.Empty(removed, cancellation);
         }
@@ -77,15 +76,6 @@ public sealed class RunDirectoryCleaner(string dataDirectory)
         return Directory.Exists(path)
             ? Directory.EnumerateDirectories(path, "*", options).Select(p => Path.GetFileName(p))
             : [];
-    }
-
-    private static SafeFileHandle Open(string path)
-    {
-        var flags = Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
-        var descriptor = Libc.Open(path, flags, 0);
-        return descriptor >= 0
-            ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw new IOException($"cannot open directory {path}");
     }
 
     private static byte[] Name(string text) => Encoding.UTF8.GetBytes(text + "\0");

@@ -14,14 +14,7 @@ internal sealed class SafeDirectory : IDisposable
 
     private SafeDirectory(SafeFileHandle handle) => _handle = handle;
 
-    internal static SafeDirectory Open(string path)
-    {
-        var flags = Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
-        var descriptor = Libc.Open(path, flags, 0);
-        if (descriptor < 0)
-            throw new IOException($"cannot open directory {path}: {LastError()}");
-        return new SafeDirectory(new SafeFileHandle(descriptor, ownsHandle: true));
-    }
+    internal static SafeDirectory Open(string path) => new(DirectoryCalls.Open(path));
 
     /// <summary>A new, empty file, readable and writable by us alone; whatever had the name is gone.</summary>
     internal SafeFileHandle Create(string name)
@@ -71,7 +64,7 @@ internal sealed class SafeDirectory : IDisposable
         var error = LastError();
         if (!IsDirectory(name))
             throw new IOException($"cannot remove {name}: {error}");
-        using (var child = OpenChild(name))
+        using (var child = new SafeDirectory(DirectoryCalls.Open(_handle, name)))
         {
             foreach (var entry in child.Names())
                 child.Remove(entry);
@@ -97,15 +90,6 @@ internal sealed class SafeDirectory : IDisposable
     {
         const int noFollow = 0x100;
         return Libc.Stat(_handle, name, noFollow, Libc.StatBasic, out var status) == 0 && status.IsDirectory;
-    }
-
-    private SafeDirectory OpenChild(string name)
-    {
-        var flags = Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
-        var descriptor = Libc.OpenAt(_handle, name, flags, 0);
-        return descriptor >= 0
-            ? new SafeDirectory(new SafeFileHandle(descriptor, ownsHandle: true))
-            : throw new IOException($"cannot open directory {name}: {LastError()}");
     }
 
     // The magic link names the open directory itself, whatever happens to its path meanwhile.

@@ -4,11 +4,16 @@ using Microsoft.Win32.SafeHandles;
 namespace Runtara.Runner.Native;
 
 /// <summary>
-/// Directories by file names as the bytes that they are: a name need not be text, and .NET's is another one then.
+/// Directories, opened through no link, and by file names as the bytes that they are: a name need not be text, and
+/// .NET's is another one then.
 /// </summary>
 internal static unsafe partial class DirectoryCalls
 {
     private const int NameOffset = 19;
+
+    /// <summary>For open: a directory itself, never what a link leads to.</summary>
+    internal static int OpenFlags =>
+        Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
 
     /// <summary>The next entries of an open directory, without . and ..; none when there are no more.</summary>
     internal static List<byte[]> Read(SafeFileHandle directory, byte[] buffer)
@@ -36,14 +41,15 @@ internal static unsafe partial class DirectoryCalls
         return names;
     }
 
-    internal static SafeFileHandle Open(SafeFileHandle directory, byte[] name)
-    {
-        var flags = Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
-        var descriptor = OpenAt(directory, name, flags, 0);
-        return descriptor >= 0
-            ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw new IOException($"cannot open a directory: {LastError()}");
-    }
+    /// <summary>Throws <see cref="IOException"/> with the number of the system's error.</summary>
+    internal static SafeFileHandle Open(string path) => Opened(Libc.Open(path, OpenFlags, 0), $"directory {path}");
+
+    /// <summary>As <see cref="Open(string)"/>, in an open directory.</summary>
+    internal static SafeFileHandle Open(SafeFileHandle directory, string name) =>
+        Opened(Libc.OpenAt(directory, name, OpenFlags, 0), $"directory {name}");
+
+    internal static SafeFileHandle Open(SafeFileHandle directory, byte[] name) =>
+        Opened(OpenAt(directory, name, OpenFlags, 0), "a directory");
 
     /// <summary>Removes a file, a link or an empty directory; false for a directory that is not empty.</summary>
     internal static bool Remove(SafeFileHandle directory, byte[] name)
@@ -77,6 +83,14 @@ internal static unsafe partial class DirectoryCalls
 
     // Not every C library has a function for it.
     private static nint EntriesCall => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 61 : 217;
+
+    private static SafeFileHandle Opened(int descriptor, string what)
+    {
+        if (descriptor >= 0)
+            return new SafeFileHandle(descriptor, ownsHandle: true);
+        var error = Marshal.GetLastPInvokeError();
+        throw new IOException($"cannot open {what}: {Libc.Describe(error)}", error);
+    }
 
     private static string LastError() => Libc.Describe(Marshal.GetLastPInvokeError());
 
