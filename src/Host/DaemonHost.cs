@@ -146,8 +146,7 @@ internal static class DaemonHost
         var doors = services.GetRequiredService<Doors>();
         var logs = services.GetRequiredService<ILoggerFactory>();
         var tests = new CapabilityRuns(
-            options.DataDirectory, store, doors.OfRunDirectories(region), options.StopGrace, time,
-            logs.CreateLogger("Runtara.Runner"));
+            options, store, doors.OfRunDirectories(region), time, logs.CreateLogger("Runtara.Runner"));
         doors.Capabilities = tests;
         return ReportRouter.Props(
             tests, region, reports => RunnerActor.Props(options, reports, tests, tests, store.Images, time, logs));
@@ -159,6 +158,7 @@ internal static class DaemonHost
     private static RunnerOptions RunnerOf(DaemonOptions options) => options.Runner with
     {
         DataDirectory = options.DataDirectory,
+        KeptNames = options.KeptNames,
         ServerAddress = options.InstanceAdvertise.Length > 0
             ? options.InstanceAdvertise
             : options.InstanceListen.ToString(),

@@ -6,6 +6,9 @@ namespace Runtara.Daemon;
 /// <summary>The data directory: whether it can be written in, and the lock that keeps a second daemon out.</summary>
 internal static class DataDirectory
 {
+    /// <summary>What is locked while a daemon uses the directory.</summary>
+    public const string LockFile = "daemon.lock";
+
     private const int MayWriteAndSearch = 2 | 1;
 
     // What .NET makes of flock's EWOULDBLOCK.
@@ -35,7 +38,7 @@ internal static class DataDirectory
         {
             Directory.CreateDirectory(directory);
             return new FileStream(
-                Path.Combine(directory, "daemon.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                Path.Combine(directory, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException e) when (DiskRoom.Shortage(e.HResult, Nearest(directory)) is { } shortage)
         {

@@ -10,19 +10,30 @@ public static class DatabaseUrl
 {
     private const string SqliteScheme = "sqlite:";
 
+    // What SQLite has beside a database now or in its other modes, and the lock that keeps a second user out.
+    private static readonly string[] SqliteSuffixes = ["", "-journal", "-wal", "-shm", ".lock"];
+
     internal static Database Open(StoreOptions options)
     {
         var url = options.DatabaseUrl.Trim();
-        if (url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase))
+        if (IsSqlite(url))
             return new SqliteDatabase(SqlitePath(url), options);
         return new PostgresDatabase(Postgres(url), options);
     }
+
+    /// <summary>
+    /// The names of all files that the database may have where it lies; none for a server. SQLite takes whatever has
+    /// one of these names for its own, and a directory of such a name makes its file unreadable.
+    /// </summary>
+    public static IReadOnlyList<string> FileNames(string url) => IsSqlite(url.Trim())
+        ? [.. SqliteSuffixes.Select(suffix => Path.GetFileName(SqlitePath(url.Trim())) + suffix)]
+        : [];
 
     /// <summary>The URL with its password replaced, for messages.</summary>
     public static string Redact(string url)
     {
         url = url.Trim();
-        if (url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase))
+        if (IsSqlite(url))
             return url;
         try
         {
@@ -87,6 +98,8 @@ public static class DatabaseUrl
         "options" => "Options",
         _ => key.Replace('_', ' '),
     };
+
+    private static bool IsSqlite(string url) => url.StartsWith(SqliteScheme, StringComparison.OrdinalIgnoreCase);
 
     private static string SqlitePath(string url)
     {

@@ -11,6 +11,12 @@ public sealed class QuicCertificate
     /// <summary>File names used by <see cref="LoadOrCreateSelfSigned"/>.</summary>
     public const string CertificateFile = "quic-cert.pem", KeyFile = "quic-key.pem";
 
+    private const string Unfinished = ".new";
+
+    /// <summary>All that <see cref="LoadOrCreateSelfSigned"/> may have in its directory, also for a moment.</summary>
+    public static IReadOnlyList<string> FileNames { get; } =
+        [CertificateFile, KeyFile, CertificateFile + Unfinished, KeyFile + Unfinished];
+
     private static readonly TimeSpan s_lifetime = TimeSpan.FromDays(3650), s_renewBefore = TimeSpan.FromDays(30);
 
     private QuicCertificate(string certificatePem, string keyPem, X509Certificate2 leaf)
@@ -108,7 +114,7 @@ public sealed class QuicCertificate
 
     private static void WriteFile(string path, string text, UnixFileMode mode)
     {
-        var temporary = path + ".new";
+        var temporary = path + Unfinished;
         File.Delete(temporary);
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows())

@@ -38,6 +38,12 @@ public sealed record RunnerOptions
     /// <summary>Where run directories, cached images and crun's state live. Required; absolute or made so.</summary>
     public required string DataDirectory { get; init; }
 
+    /// <summary>
+    /// What others than the runner keep in the data directory, by file name: no tenant's directory gets one of these.
+    /// Default: nothing.
+    /// </summary>
+    public IReadOnlyCollection<string> KeptNames { get; init; } = [];
+
     /// <summary>How many containers run at once; the rest wait. Default: 16 for each core.</summary>
     public int Capacity { get; init; } = 16 * Environment.ProcessorCount;
 

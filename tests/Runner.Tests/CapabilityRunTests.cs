@@ -19,8 +19,7 @@ public sealed class CapabilityRunTests : RunnerTest
     private IActorRef Start()
     {
         Images.Blobs[AgentProgram.Sha256] = AgentProgram.Bytes;
-        _runs = new CapabilityRuns(
-            Data, Inputs, Door, Options.StopGrace, TimeProvider.System, NullLogger.Instance);
+        _runs = new CapabilityRuns(Options, Inputs, Door, TimeProvider.System, NullLogger.Instance);
         return Sys.ActorOf(ReportRouter.Props(
             _runs, TestActor,
             reports => RunnerActor.Props(Options, reports, _runs, _runs, Images, TimeProvider.System)));

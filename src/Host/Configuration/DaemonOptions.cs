@@ -4,6 +4,7 @@ using Runtara.Actors.Wakes;
 using Runtara.Daemon.Retention;
 using Runtara.Edge;
 using Runtara.Persistence;
+using Runtara.Quic;
 using Runtara.Runner;
 
 namespace Runtara.Daemon.Configuration;
@@ -100,6 +101,13 @@ internal sealed class DaemonOptions
         ReconnectTimeout = ReconnectTimeout,
         Faults = FaultPercent > 0 && FaultsAllowed ? Faults : null,
     };
+
+    /// <summary>The files at the top of the data directory, by name, whether or not they are there now.</summary>
+    public IReadOnlyCollection<string> KeptNames =>
+    [
+        Daemon.DataDirectory.LockFile, .. QuicCertificate.FileNames,
+        .. Persistence.DatabaseUrl.FileNames(Store.DatabaseUrl),
+    ];
 
     private FaultOptions Faults => FaultSeed == 0
         ? FaultOptions.AtRate(FaultPercent / 100.0)

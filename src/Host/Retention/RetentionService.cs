@@ -32,8 +32,8 @@ internal sealed class RetentionService(
     {
         var instances = new InstanceRetention(store.Retention, options.Retention, InMemoryAsync, time);
         var directories = new RunDirectoryRetention(
-            store.Retention, new RunDirectoryCleaner(options.DataDirectory), options.Retention, InMemoryAsync, time,
-            log);
+            store.Retention, new RunDirectoryCleaner(options.DataDirectory, options.KeptNames), options.Retention,
+            InMemoryAsync, time, log);
         using var timer = new PeriodicTimer(options.Retention.Interval, time);
         try
         {

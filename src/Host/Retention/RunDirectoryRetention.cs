@@ -50,7 +50,7 @@ internal sealed class RunDirectoryRetention(
 
         bool IsDue(FoundRunDirectory directory)
         {
-            if (fates.TryGetValue(directory.Instance, out var fate) && directory.IsOf(fate.Tenant))
+            if (fates.TryGetValue(directory.Instance, out var fate) && cleaner.IsOf(directory, fate.Tenant))
                 return HasEnded(fate) && fate.FinishedAt < before;
             unknown.Add(directory);
             _unknownSince.TryAdd(directory, time.GetUtcNow());

@@ -13,8 +13,8 @@ namespace Runtara.Runner.Capabilities;
 /// they get no socket, because there is nothing that they could report to.
 /// </summary>
 public sealed class CapabilityRuns(
-    string dataDirectory, IInstanceInputs inputs, IInstanceDoor door, TimeSpan stopGrace, TimeProvider time,
-    ILogger log) : ICapabilityRunner, IInstanceInputs, IInstanceDoor
+    RunnerOptions options, IInstanceInputs inputs, IInstanceDoor door, TimeProvider time, ILogger log)
+    : ICapabilityRunner, IInstanceInputs, IInstanceDoor
 {
     /// <summary>What the ids of their attempts begin with, as in the reference.</summary>
     public const string Prefix = "test-";
@@ -28,11 +28,11 @@ public sealed class CapabilityRuns(
 
 
     // Taken before there are any of ours.
-    private readonly string[] _leftovers = Directory.Exists(NotesIn(dataDirectory))
-        ? Directory.GetFiles(NotesIn(dataDirectory)) : [];
+    private readonly string[] _leftovers = Directory.Exists(NotesIn(options.DataDirectory))
+        ? Directory.GetFiles(NotesIn(options.DataDirectory)) : [];
 
     // One file for each run under way, with its tenant. No tenant's directory begins with a dot.
-    private string Notes => NotesIn(dataDirectory);
+    private string Notes => NotesIn(options.DataDirectory);
 
     /// <summary>
     /// The runner of the node. Runs wait until it is known, and what an earlier daemon left of its runs is ended.
@@ -141,14 +141,15 @@ public sealed class CapabilityRuns(
 
     private async Task StopAsync(IActorRef runner, InstanceId id, Run run)
     {
-        runner.Tell(new RunnerCommand.Stop(id, Only, stopGrace));
-        using var late = new CancellationTokenSource(stopGrace + ReportWithin, time);
+        runner.Tell(new RunnerCommand.Stop(id, Only, options.StopGrace));
+        using var late = new CancellationTokenSource(options.StopGrace + ReportWithin, time);
         await EndsAsync(run, late.Token);
     }
 
     private void Remove(InstanceId id, TenantId tenant)
     {
-        var runs = Path.GetDirectoryName(new RunDirectory(dataDirectory, tenant.Value, id.Value).Path)!;
+        var directoryOfRun = new RunDirectory(options.DataDirectory, options.KeptNames, tenant.Value, id.Value);
+        var runs = Path.GetDirectoryName(directoryOfRun.Path)!;
         try
         {
             if (Directory.Exists(runs))

@@ -93,10 +93,12 @@ internal sealed class ContainerHost
     /// <summary>The result that the program left; else what is wrong with it, when there is one.</summary>
     internal (RunOutput? Output, string? Problem) ReadOutput(LaunchNote note)
     {
-        var directory = new RunDirectory(Data, note.Tenant.Value, note.Instance.Value);
-        var (bytes, problem) = directory.ReadOutput(Options.OutputBytesMax);
+        var (bytes, problem) = DirectoryOf(note).ReadOutput(Options.OutputBytesMax);
         return bytes is { } found ? OutputFile.Parse(found) : (null, problem);
     }
+
+    internal RunDirectory DirectoryOf(LaunchNote note) =>
+        new(Data, Options.KeptNames, note.Tenant.Value, note.Instance.Value);
 
     /// <summary>Returns when nothing of the container runs any more and nothing is kept of its launch.</summary>
     internal async Task ClearAsync(string container)

@@ -107,7 +107,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
         using var used = host.Images.Use(note.ImageSha256);
         await host.ClearAsync(note.Container);
         var (root, program, input) = await FetchAsync(launch);
-        var directory = new RunDirectory(host.Data, note.Tenant.Value, note.Instance.Value);
+        var directory = host.DirectoryOf(note);
         using var stderr = directory.Prepare(input.Span);
         await using var end = new Ending(host, note, directory, _leave.Token);
         end.Door = await OpenDoorAsync(directory);
@@ -134,7 +134,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
     private async Task<ExitReport> ResumeAsync(Supervisor? supervisor)
     {
         using var used = host.Images.Use(note.ImageSha256);
-        var directory = new RunDirectory(host.Data, note.Tenant.Value, note.Instance.Value);
+        var directory = host.DirectoryOf(note);
         var files = host.Launches.Of(note.Container);
         await using var end = new Ending(host, note, directory, _leave.Token) { Supervisor = supervisor };
         host.Log.Adopted(note.Instance.Value, note.Attempt.Number, note.Container, supervisor is not null);

@@ -11,13 +11,17 @@ internal static class PathNames
 {
     private const int LengthMax = 255;
 
-    // What the runner itself keeps in the data directory, beside the tenants.
+    // What the runner itself keeps in the data directory, beside the tenants. What begins with a dot needs no mention:
+    // no tenant's name does.
     private static readonly string[] Reserved = ["crun", "images", "launches"];
 
-    internal static string OfTenant(string id)
+    /// <summary>
+    /// The tenant's directory in the data directory; <paramref name="kept"/> is what others than the runner have there.
+    /// </summary>
+    internal static string OfTenant(string id, IReadOnlyCollection<string> kept)
     {
         var name = Escape(id);
-        return Reserved.Contains(name) ? $"%{(int)name[0]:X2}{name[1..]}" : name;
+        return Reserved.Contains(name) || kept.Contains(name) ? $"%{(int)name[0]:X2}{name[1..]}" : name;
     }
 
     internal static string OfInstance(string id) => Escape(id);

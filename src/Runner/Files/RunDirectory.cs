@@ -6,10 +6,11 @@ namespace Runtara.Runner.Files;
 /// <c>{data}/{tenant}/runs/{instance}/</c>, mounted as <c>/data</c> (environment protocol §6.3). Its program may do
 /// anything in it, so nothing in it is trusted: see <see cref="SafeDirectory"/>.
 /// </summary>
-internal sealed class RunDirectory(string dataDirectory, string tenant, string instance)
+internal sealed class RunDirectory(
+    string dataDirectory, IReadOnlyCollection<string> keptNames, string tenant, string instance)
 {
     internal string Path { get; } = System.IO.Path.Combine(
-        dataDirectory, PathNames.OfTenant(tenant), "runs", PathNames.OfInstance(instance));
+        dataDirectory, PathNames.OfTenant(tenant, keptNames), "runs", PathNames.OfInstance(instance));
 
     internal string SocketPath => System.IO.Path.Combine(Path, "runtara.sock");
 

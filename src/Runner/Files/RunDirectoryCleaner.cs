@@ -8,18 +8,16 @@ namespace Runtara.Runner.Files;
 /// <param name="Tenant">The name of the tenant's directory.</param>
 /// <param name="Name">The name of the run directory.</param>
 /// <param name="Instance">Whose it is.</param>
-public sealed record FoundRunDirectory(string Tenant, string Name, InstanceId Instance)
-{
-    /// <summary>Whether it lies where the run directories of this tenant do.</summary>
-    public bool IsOf(TenantId tenant) => PathNames.OfTenant(tenant.Value) == Tenant;
-}
+public sealed record FoundRunDirectory(string Tenant, string Name, InstanceId Instance);
 
 /// <summary>
 /// Finds and removes the run directories of this node. It decides nothing: who calls says which are to go, and makes
 /// sure that no attempt begins in them meanwhile. A directory is moved aside in one step, so that its name is free at
 /// once, and emptied afterwards.
 /// </summary>
-public sealed class RunDirectoryCleaner(string dataDirectory)
+/// <param name="dataDirectory">As <see cref="RunnerOptions.DataDirectory"/>.</param>
+/// <param name="keptNames">As <see cref="RunnerOptions.KeptNames"/>.</param>
+public sealed class RunDirectoryCleaner(string dataDirectory, IReadOnlyCollection<string> keptNames)
 {
     private const string Runs = "runs";
     private const string Removed = "removed";
@@ -40,6 +38,10 @@ public sealed class RunDirectoryCleaner(string dataDirectory)
             }
         }
     }
+
+    /// <summary>Whether it lies where the run directories of this tenant do.</summary>
+    public bool IsOf(FoundRunDirectory found, TenantId tenant) =>
+        PathNames.OfTenant(tenant.Value, keptNames) == found.Tenant;
 
     /// <summary>Whether crun still knows a container of the instance.</summary>
     public bool HasContainer(FoundRunDirectory found) =>

@@ -19,10 +19,25 @@ public sealed class PathNamesTests
     [InlineData("crun")]
     [InlineData("images")]
     [InlineData("launches")]
-    public void A_tenant_never_gets_a_directory_of_the_runner(string id)
+    [InlineData("state.db-journal")]
+    public void A_tenant_never_gets_a_name_that_the_runner_or_another_keeps(string id)
     {
-        Assert.StartsWith("%", PathNames.OfTenant(id));
+        var name = PathNames.OfTenant(id, ["state.db", "state.db-journal"]);
+
+        Assert.StartsWith("%", name);
+        Assert.Equal(id, Uri.UnescapeDataString(name));
     }
+
+    [Theory]
+    [InlineData("acme")]
+    [InlineData("Crun")]
+    [InlineData("state.db.old")]
+    public void Any_other_tenant_has_its_own_name(string id) =>
+        Assert.Equal(id, PathNames.OfTenant(id, ["state.db", "state.db-journal"]));
+
+    [Fact]
+    public void No_tenant_gets_a_name_that_begins_with_a_dot() =>
+        Assert.Equal("%2Eroom", PathNames.OfTenant(".room", []));
 
     [Fact]
     public void No_name_is_longer_than_255_bytes_and_long_ids_keep_apart()

@@ -10,9 +10,10 @@ public sealed class RunDirectoryCleanerTests : IDisposable
 {
     private readonly string _data = Directory.CreateTempSubdirectory("runtara-clean-").FullName;
     private readonly string _outside = Directory.CreateTempSubdirectory("runtara-outside-").FullName;
+    private static readonly string[] Kept = ["daemon.lock"];
     private readonly RunDirectoryCleaner _cleaner;
 
-    public RunDirectoryCleanerTests() => _cleaner = new RunDirectoryCleaner(_data);
+    public RunDirectoryCleanerTests() => _cleaner = new RunDirectoryCleaner(_data, Kept);
 
     public void Dispose()
     {
@@ -37,8 +38,17 @@ public sealed class RunDirectoryCleanerTests : IDisposable
             found.Select(f => f.Instance.Value).Order(StringComparer.Ordinal));
         Assert.All(
             found, f => Assert.Equal(f.Instance.Value.StartsWith("in-", StringComparison.Ordinal), f.Tenant != "acme"));
-        Assert.True(found.Single(f => f.Tenant != "acme").IsOf(new TenantId("images")));
-        Assert.False(found.First(f => f.Tenant == "acme").IsOf(new TenantId("other")));
+        Assert.True(_cleaner.IsOf(found.Single(f => f.Tenant != "acme"), new TenantId("images")));
+        Assert.False(_cleaner.IsOf(found.First(f => f.Tenant == "acme"), new TenantId("other")));
+    }
+
+    [Fact]
+    public void The_directories_of_a_tenant_called_like_a_file_beside_them_are_its_own()
+    {
+        Make("daemon.lock", "order-1");
+        var found = Assert.Single(_cleaner.Find());
+        Assert.Equal("%64aemon.lock", found.Tenant);
+        Assert.True(_cleaner.IsOf(found, new TenantId("daemon.lock")));
     }
 
     [Fact]
@@ -102,7 +112,7 @@ public sealed class RunDirectoryCleanerTests : IDisposable
 
     private string Make(string tenant, string id)
     {
-        var directory = new RunDirectory(_data, tenant, id);
+        var directory = new RunDirectory(_data, Kept, tenant, id);
         directory.Prepare([]).Dispose();
         return directory.Path;
     }
