@@ -87,6 +87,45 @@ public sealed class ExitTests : RunnerTest
     }
 
     [Fact]
+    public void An_output_with_a_text_that_is_none_is_reported_all_the_same()
+    {
+        var report = Run("output", ("TEXT", """{"status":"completed","result":"\ud83d","error":"\udc00"}"""));
+
+        var output = report.Output!;
+        Assert.Equal((0, RunOutputStatus.Completed, "\ufffd"), (report.ExitCode, output.Status, output.Error));
+        Assert.Equal("\"\ufffd\"", Encoding.UTF8.GetString(output.Result.Span));
+    }
+
+    [Theory]
+    [InlineData("""{"status":"failed","error":"no such order"}""", true)]
+    [InlineData("no output", false)]
+    public void An_error_of_crun_is_a_launch_failure_unless_the_program_left_an_output(string text, bool isExit)
+    {
+        var crun = Path.Combine(Data, "crun.sh");
+        File.WriteAllText(crun, """
+            #!/bin/sh
+            crun "$@"
+            code=$?
+            for argument; do
+                case $argument in *crun.log) echo '{"msg":"cannot tidy up","level":"error"}' >> "${argument#*=}" ;; esac
+            done
+            exit $code
+
+            """);
+        File.SetUnixFileMode(crun, Runner.Files.Modes.Executable);
+        Options = Options with { CrunPath = crun };
+        Launch(StartRunner(), LaunchOf("one", 1, "output", ("TEXT", text), ("CODE", "1")));
+
+        if (isExit)
+        {
+            var report = ExpectExit();
+            Assert.Equal((1, "no such order"), (report.ExitCode, report.Output?.Error));
+        }
+        else
+            Assert.Contains("cannot tidy up", ExpectMsg<InstanceCommand.LaunchFailed>(Patience).Error);
+    }
+
+    [Fact]
     public void The_output_of_an_earlier_attempt_is_gone()
     {
         var runner = StartRunner();
@@ -96,11 +135,12 @@ public sealed class ExitTests : RunnerTest
     }
 
     [Fact]
-    public void The_time_that_a_program_used_is_reported()
+    public void The_time_and_the_memory_that_a_program_used_are_reported()
     {
         var report = Run("stderr", ("LINES", "100000"));
 
         Assert.InRange(report.CpuMicroseconds!.Value, 1_000, 20_000_000);
+        Assert.InRange(report.MemoryPeakBytes!.Value, 100_000, Options.MemoryLimitBytes);
     }
 
     [Fact]

@@ -93,8 +93,16 @@ internal sealed class ContainerHost
     /// <summary>The result that the program left; else what is wrong with it, when there is one.</summary>
     internal (RunOutput? Output, string? Problem) ReadOutput(LaunchNote note)
     {
-        var (bytes, problem) = DirectoryOf(note).ReadOutput(Options.OutputBytesMax);
-        return bytes is { } found ? OutputFile.Parse(found) : (null, problem);
+        try
+        {
+            var (bytes, problem) = DirectoryOf(note).ReadOutput(Options.OutputBytesMax);
+            return bytes is { } found ? OutputFile.Parse(found) : (null, problem);
+        }
+        catch (Exception e)
+        {
+            // The program has ended, whatever it left: that is to be told of it, and not that it was never launched.
+            return (null, $"output.json cannot be read: {e.Message}");
+        }
     }
 
     internal RunDirectory DirectoryOf(LaunchNote note) =>

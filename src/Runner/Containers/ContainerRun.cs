@@ -198,12 +198,13 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
             usage?.CpuMicroseconds ?? exit.CpuMicroseconds);
     }
 
-    // crun's exit code is the program's, or 1 when crun itself failed; it has logged an error only then.
+    // crun's exit code is the program's, or 1 when crun itself failed. It has logged an error then, but also when it
+    // could not clear away what the program left; what only the program writes tells that it ran.
     private void ThrowIfItNeverRan(ExitRecord exit, LaunchFiles files)
     {
         var tail = exit.Tail.Trim();
         var error = files.Error() ?? LaunchFiles.ExecError(tail);
-        if (files.ContainerCameUp && (error is null || exit.ExitCode != 1))
+        if (files.ContainerCameUp && (error is null || exit.ExitCode != 1 || ReadOutput() is not null))
             return;
         if (IsStopping)
             throw new OperationCanceledException(_terminate.Token);
