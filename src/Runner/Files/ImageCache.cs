@@ -170,7 +170,7 @@ internal sealed class ImageCache(
 
     private void Unpack(string blob, string root, CancellationToken cancellation)
     {
-        using var unpacker = new RootUnpacker(root);
+        using var unpacker = new RootUnpacker(root, limits.EntriesMax);
         if (FormatOf(blob) is { } format and not ImageFormat.Executable)
             UnpackTar(unpacker, blob, format, cancellation);
         else

@@ -16,23 +16,24 @@ internal sealed class RootUnpacker : IDisposable
     private const uint DirectoryMode = 0x1ed;
     private const uint PermissionBits = 0x1ed;
     private readonly SafeFileHandle _root;
+    private readonly int _entriesMax;
+    private int _entries;
     private readonly byte[] _buffer = new byte[128 * 1024];
 
-    internal RootUnpacker(string root)
+    internal RootUnpacker(string root, int entriesMax)
     {
         Directory.CreateDirectory(root);
-        _root = Require(Libc.Open(root, DirectoryFlags, 0), root);
+        _entriesMax = entriesMax;
+        _root = DirectoryCalls.Open(root);
         Libc.ChangeMode(_root, DirectoryMode);
     }
-
-    private static int DirectoryFlags =>
-        Libc.OpenReadOnly | Libc.OpenDirectory | Libc.OpenNoFollow | Libc.OpenCloseOnExec;
 
     internal void Unpack(TarReader tar, CancellationToken cancellation)
     {
         while (tar.Next() is { } entry)
         {
             cancellation.ThrowIfCancellationRequested();
+            Count();
             var path = Parts(entry.Name, entry.Name);
             if (path.Length > 0)
                 Unpack(tar, entry, path, cancellation);
@@ -142,12 +143,13 @@ internal sealed class RootUnpacker : IDisposable
     /// <summary>The directory, made where it is missing; never through a link.</summary>
     private SafeFileHandle OpenDirectory(ReadOnlySpan<string> path, string entry)
     {
-        var at = Require(Libc.OpenAt(_root, ".", DirectoryFlags, 0), entry);
+        var at = Require(Libc.OpenAt(_root, ".", DirectoryCalls.OpenFlags, 0), entry);
         foreach (var name in path)
         {
             using var parent = at;
             if (Libc.MakeDirectoryAt(parent, name, DirectoryMode) == 0)
             {
+                Count();
                 at = OpenChild(parent, name, entry);
                 Check(Libc.ChangeMode(at, DirectoryMode), entry);
                 continue;
@@ -159,12 +161,22 @@ internal sealed class RootUnpacker : IDisposable
 
     private static SafeFileHandle OpenChild(SafeFileHandle parent, string name, string entry)
     {
-        var descriptor = Libc.OpenAt(parent, name, DirectoryFlags, 0);
+        var descriptor = Libc.OpenAt(parent, name, DirectoryCalls.OpenFlags, 0);
         if (descriptor >= 0)
             return new SafeFileHandle(descriptor, ownsHandle: true);
         if (Libc.Stat(parent, name, Libc.StatNoFollow, Libc.StatBasic, out var s) == 0 && !s.IsDirectory)
             throw Wrong(entry, $"needs '{name}' to be a directory, but it is a link or a file");
         return Require(descriptor, entry);
+    }
+
+    // Each takes an inode, and one entry may stand for a thousand: directories that only the paths of others name.
+    private void Count()
+    {
+        if (++_entries > _entriesMax)
+        {
+            throw TarReader.Wrong(
+                $"has more than {_entriesMax} files, directories and links (images.entries-max)");
+        }
     }
 
     private static string[] Parts(string path, string entry)
@@ -186,10 +198,13 @@ internal sealed class RootUnpacker : IDisposable
 
     private static void Check(int result, string entry)
     {
-        if (result < 0)
-            throw Wrong(entry, $"cannot be unpacked: {Libc.Describe(Marshal.GetLastPInvokeError())}");
+        if (result >= 0)
+            return;
+        var error = Libc.Describe(Marshal.GetLastPInvokeError());
+        // The disk may be to blame for it.
+        throw new RunnerException(Wrong(entry, $"cannot be unpacked: {error}").Message);
     }
 
-    private static RunnerException Wrong(string entry, string what) =>
+    private static BadImageException Wrong(string entry, string what) =>
         TarReader.Wrong($"cannot be used: '{entry}' {what}");
 }

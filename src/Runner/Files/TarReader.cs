@@ -6,7 +6,7 @@ namespace Runtara.Runner.Files;
 
 /// <summary>The header of one entry of a tar. <paramref name="Type"/> is the flag of the format.</summary>
 internal sealed record TarEntry(
-    char Type, string Name, string LinkName, int Mode, long Size, DateTimeOffset? Modified);
+    char Type, string Name, string LinkName, int Mode, DateTimeOffset? Modified);
 
 /// <summary>
 /// Reads a tar of a stranger, forward only: ustar, GNU long names, and the pax records that name, link, size and time
@@ -17,25 +17,27 @@ internal sealed class TarReader(Stream source, ImageLimits limits)
 {
     private const int BlockBytes = 512;
     private const int MetadataBytesMax = 256 * 1024;
+
+    // Headers that only describe the entry after them: a name, a link, a few records.
+    private const int HeadersMax = 16;
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
     private readonly byte[] _block = new byte[BlockBytes];
     private long _data;
     private long _padding;
     private long _total;
-    private int _entries;
+    private int _headers;
 
     /// <summary>The next entry, or null at the end.</summary>
     internal TarEntry? Next()
     {
         var extra = new Dictionary<string, string>();
-        while (true)
+        for (var descriptions = 0; descriptions <= HeadersMax; descriptions++)
         {
             Skip(_data + _padding);
             (_data, _padding) = (0, 0);
             if (!ReadHeader())
                 return null;
-            if (++_entries > limits.EntriesMax)
-                throw Wrong($"has more than {limits.EntriesMax} entries (images.entries-max)");
+            _headers++;
             var type = _block[156] == 0 ? '0' : (char)_block[156];
             SetData(Number(124, 12));
             switch (type)
@@ -47,6 +49,7 @@ internal sealed class TarReader(Stream source, ImageLimits limits)
                 default: return Entry(type, extra);
             }
         }
+        throw Wrong($"has more than {HeadersMax} headers before one entry");
     }
 
     /// <summary>The next bytes of the current entry's file; 0 at its end.</summary>
@@ -60,7 +63,7 @@ internal sealed class TarReader(Stream source, ImageLimits limits)
         return some.Length;
     }
 
-    internal static RunnerException Wrong(string what) => new($"the root file system of the image {what}");
+    internal static BadImageException Wrong(string what) => new($"the root file system of the image {what}");
 
     private bool ReadHeader()
     {
@@ -70,7 +73,7 @@ internal sealed class TarReader(Stream source, ImageLimits limits)
         if (count < BlockBytes)
             throw Wrong("ends within an entry");
         Count(count);
-        return ImageFormats.IsTarHeader(_block) ? true : throw Wrong($"is no tar after {_entries} entries");
+        return ImageFormats.IsTarHeader(_block) ? true : throw Wrong($"is no tar after {_headers} headers");
     }
 
     private TarEntry Entry(char type, Dictionary<string, string> extra)
@@ -87,7 +90,7 @@ internal sealed class TarReader(Stream source, ImageLimits limits)
             SetData(0);
         return new TarEntry(
             type, extra.GetValueOrDefault("path", name), extra.GetValueOrDefault("linkpath", Text(157, 100)),
-            (int)Number(100, 8) & 0xfff, _data, Time(extra.GetValueOrDefault("mtime")));
+            (int)Number(100, 8) & 0xfff, Time(extra.GetValueOrDefault("mtime")));
     }
 
     private DateTimeOffset? Time(string? precise)

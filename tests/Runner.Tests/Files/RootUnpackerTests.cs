@@ -8,6 +8,7 @@ namespace Runtara.Runner.Tests.Files;
 
 public sealed class RootUnpackerTests : IDisposable
 {
+    private const string TooMany = "has more than 50 files, directories and links (images.entries-max)";
     private static readonly ImageLimits Limits = new(1_000_000, 50);
     private readonly string _home = Directory.CreateTempSubdirectory("runtara-root-").FullName;
 
@@ -138,8 +139,33 @@ public sealed class RootUnpackerTests : IDisposable
 
     [Fact]
     public void A_root_has_a_bounded_number_of_entries() => Refused(
-        "has more than 50 entries (images.entries-max)",
-        Enumerable.Range(0, 60).Select(i => Tars.Directory($"d{i}")).ToArray());
+        TooMany, Enumerable.Range(0, 60).Select(i => Tars.Directory($"d{i}")).ToArray());
+
+    [Fact]
+    public void Directories_that_a_path_implies_count()
+    {
+        Refused(TooMany, Tars.File(string.Join('/', Enumerable.Repeat("d", 60)) + "/f"));
+        Refused(TooMany, Enumerable.Range(0, 30).Select(i => Tars.File($"d{i}/f")).ToArray());
+    }
+
+    [Fact]
+    public void What_only_describes_an_entry_does_not_count()
+    {
+        var name = new string('n', 150);
+        Unpack(Enumerable.Range(0, 50).Select(i => Tars.File($"{name}{i}")).ToArray());
+        Assert.Equal("text", Text($"{name}49"));
+    }
+
+    [Fact]
+    public void One_entry_has_a_bounded_number_of_headers()
+    {
+        var one = Tars.Of(Tars.File(new string('n', 150)));
+        Assert.Equal((byte)'x', one[156]);
+        // The header with its block of records, and nothing after it that it describes.
+        var header = one[..1024];
+        var tar = Enumerable.Repeat(header, 40).SelectMany(b => b).Concat(one).ToArray();
+        Assert.Contains("has more than 16 headers before one entry", Refusal(tar));
+    }
 
     [Fact]
     public void A_header_cannot_claim_more_names_than_fit_in_memory()
@@ -225,14 +251,14 @@ public sealed class RootUnpackerTests : IDisposable
     {
         if (Directory.Exists(Root))
             Directory.Delete(Root, recursive: true);
-        using var unpacker = new RootUnpacker(Root);
+        using var unpacker = new RootUnpacker(Root, Limits.EntriesMax);
         using var tar = Actors.Images.ImageFormats.OpenTar(
             new MemoryStream(image), Actors.Images.ImageFormats.Recognise(image)!.Value);
         unpacker.Unpack(new TarReader(tar, Limits), default);
         unpacker.MakeMountPoints();
     }
 
-    private string Refusal(byte[] image) => Assert.Throws<RunnerException>(() => Unpack(image)).Message;
+    private string Refusal(byte[] image) => Assert.Throws<BadImageException>(() => Unpack(image)).Message;
 
     private void Refused(string problem, params System.Formats.Tar.TarEntry[] entries) =>
         Assert.Contains(problem, Refusal(Tars.Of(entries)), StringComparison.Ordinal);
