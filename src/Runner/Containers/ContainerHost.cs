@@ -64,7 +64,6 @@ internal sealed class ContainerHost
         Directory.CreateDirectory(Data);
         Directory.CreateDirectory(Path.Combine(Data, "crun"), Modes.Private);
         Launches.Prepare();
-        Images.Prepare();
         SupervisorProgram = Supervisor.Install(Launches.Root);
         var found = new List<EarlierLaunch>();
         var lost = new List<LaunchFiles>();
@@ -82,6 +81,7 @@ internal sealed class ContainerHost
             [.. running.Select(l => l.Supervisor!.Id ?? 0)], running.Select(l => l.Note.Container).ToHashSet());
         Cgroups.Sweep(found.Select(l => l.Note.Container).ToHashSet());
         lost.ForEach(Launches.Discard);
+        Images.Prepare([.. running.Select(l => l.Note.ImageSha256)]);
         return found;
     }
 

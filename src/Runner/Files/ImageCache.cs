@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Runtara.Actors.Images;
 
@@ -8,52 +6,75 @@ namespace Runtara.Runner.Files;
 
 /// <summary>
 /// This node's copies of images: <c>images/&lt;sha256&gt;/rootfs</c>, a root file system read-only to every container;
-/// of a static executable it is <c>/binary</c> and what is mounted upon. Bytes are hashed while they come from the
-/// store, and unpacked only when the hash was right. The digest of the root is kept beside it, in <c>tree</c>. The
-/// first launch by a daemon compares all bytes with it; later ones compare a stamp (<see cref="RootTree"/>), and all
-/// bytes only when that differs. A root that is not what it was is fetched again, once.
+/// of a static executable it is <c>/binary</c> and what is mounted upon. The digest of the root is kept beside it, in
+/// <c>tree</c>. The first launch by a daemon compares all bytes with it; later ones compare a stamp
+/// (<see cref="RootTree"/>), and all bytes only when that differs. A root that is not what it was is fetched again,
+/// once; what containers run from is moved aside for it, which they do not notice, and stays until they have ended.
 /// </summary>
 internal sealed class ImageCache(
     string directory, IImageStore images, ImageLimits limits, TimeProvider time, ILogger log)
 {
     private const string TreeName = "tree";
+    private const string Aside = "aside";
+
+    // Out of memory, out of files, in the system or in this process: that says nothing about what is on the disk.
+    private static readonly int[] Shortages = [12, 23, 24];
+
+    // The same bytes would fail again, and those who ask are many at once and then attempt after attempt.
+    private static readonly TimeSpan FailureKept = TimeSpan.FromMinutes(1);
+    private readonly ImageFetcher _fetcher = new(images, limits);
     private readonly ImageUses _uses = new();
-    private readonly ConcurrentDictionary<string, SemaphoreSlim> _locks = new();
-    private readonly ConcurrentDictionary<string, string> _stamps = new();
-    private readonly ConcurrentDictionary<string, SharedWork> _fetches = new();
+    private readonly ConcurrentDictionary<string, Copy> _copies = new();
+    private long _ticket;
     private int _digests;
+    private int _looks;
 
     /// <summary>How often all bytes of a root were read to check it.</summary>
     internal int Digests => _digests;
 
-    /// <summary>The root file system of an image, verified. Concurrent launches wait for one unpacking.</summary>
+    /// <summary>How often the stamp of a root was taken.</summary>
+    internal int Looks => _looks;
+
+    /// <summary>
+    /// The root file system of an image, verified after this was called. Concurrent launches wait for one unpacking,
+    /// and share what was found.
+    /// </summary>
     internal async Task<string> EnsureAsync(string sha256, CancellationToken cancellation)
     {
         if (!IsDigest(sha256))
             throw new RunnerException($"'{sha256}' is not the SHA-256 of an image");
-        await using var interest = FetchOf(sha256).Enter();
-        var gate = _locks.GetOrAdd(sha256, _ => new SemaphoreSlim(1));
-        await gate.WaitAsync(cancellation);
+        var copy = CopyOf(sha256);
+        await using var interest = copy.Fetch.Enter();
+        var arrival = Interlocked.Increment(ref _ticket);
+        await copy.Gate.WaitAsync(cancellation);
         try
         {
-            var root = await EnsureAloneAsync(sha256, cancellation);
-            File.SetLastWriteTimeUtc(Path.Combine(directory, sha256, TreeName), time.GetUtcNow().UtcDateTime);
-            return root;
+            if (copy.Failure is { } failure && time.GetUtcNow() < copy.FailureUntil)
+                throw new BadImageException(failure);
+            if (copy.LookedAt < arrival)
+                await EnsureAloneAsync(sha256, copy, cancellation);
+            var home = Path.Combine(directory, sha256);
+            File.SetLastWriteTimeUtc(Path.Combine(home, TreeName), time.GetUtcNow().UtcDateTime);
+            return RootIn(home);
         }
         finally
         {
-            gate.Release();
+            copy.Gate.Release();
         }
     }
 
-    /// <summary>Makes the directory; what an earlier daemon began and did not finish is gone.</summary>
-    internal void Prepare()
+    /// <summary>
+    /// Makes the directory; what an earlier daemon began and did not finish is gone, and what it moved aside, except of
+    /// the images that its containers still run from: any image, when one of these is null.
+    /// </summary>
+    internal void Prepare(IReadOnlyCollection<string?> running)
     {
         Directory.CreateDirectory(directory);
-        foreach (var unfinished in Directory.GetDirectories(directory, ".*.*"))
+        foreach (var leftover in Directory.GetDirectories(directory, ".*.*"))
         {
-            if (Path.GetFileName(unfinished).Split('.') is ["", var sha256, ..] && IsDigest(sha256))
-                Discard(unfinished);
+            if (Path.GetFileName(leftover).Split('.') is ["", var sha256, var kind, ..] && IsDigest(sha256)
+                && !(kind == Aside && (running.Contains(sha256) || running.Contains(null))))
+                Discard(leftover);
         }
     }
 
@@ -84,81 +105,99 @@ internal sealed class ImageCache(
         }
     }
 
+    /// <summary>Whether an error of a check says that the copy is not what it was.</summary>
+    internal static bool IsDamage(Exception e) =>
+        e is UnauthorizedAccessException || (e is IOException && !Shortages.Contains(e.HResult));
+
+    private static string RootIn(string home) => Path.Combine(home, "rootfs");
+
+    private Copy CopyOf(string sha256) => _copies.GetOrAdd(sha256, _ => new Copy());
+
     private void Evict(string home, string sha256)
     {
-        var gate = _locks.GetOrAdd(sha256, _ => new SemaphoreSlim(1));
+        var copy = CopyOf(sha256);
         // Held by a launch that wants this very image.
-        if (!gate.Wait(0))
+        if (!copy.Gate.Wait(0))
             return;
-        var doomed = Path.Combine(directory, $".{sha256}.{Path.GetRandomFileName()}");
+        var doomed = Hidden(sha256);
         try
         {
             if (_uses.Has(sha256))
                 return;
             Directory.Move(home, doomed);
-            _stamps.TryRemove(sha256, out _);
+            (copy.Stamp, copy.LookedAt) = (null, 0);
         }
         finally
         {
-            gate.Release();
+            copy.Gate.Release();
         }
         log.ImageEvicted(sha256);
         Discard(doomed);
     }
 
-    private async Task<string> EnsureAloneAsync(string sha256, CancellationToken cancellation)
+    private async Task EnsureAloneAsync(string sha256, Copy copy, CancellationToken cancellation)
     {
         var home = Path.Combine(directory, sha256);
-        var root = Path.Combine(home, "rootfs");
         if (Directory.Exists(home))
         {
-            if (await Task.Run(() => IsIntact(home, root, sha256, cancellation), cancellation))
-                return root;
+            if (await Task.Run(() => IsIntact(home, copy, cancellation), cancellation))
+                return;
+            copy.LookedAt = 0;
             log.ImageDamaged(sha256);
         }
-        await FetchOf(sha256).RunAsync(wanted => FetchAsync(home, sha256, wanted), cancellation);
-        _stamps[sha256] = RootTree.Stamp(root);
-        return root;
+        try
+        {
+            await copy.Fetch.RunAsync(wanted => FetchAsync(home, sha256, wanted), cancellation);
+        }
+        catch (BadImageException e)
+        {
+            (copy.Failure, copy.FailureUntil) = (e.Message, time.GetUtcNow() + FailureKept);
+            throw;
+        }
+        var looked = Look();
+        (copy.Stamp, copy.LookedAt) = (RootTree.Stamp(RootIn(home)), looked);
     }
 
-    private SharedWork FetchOf(string sha256) => _fetches.GetOrAdd(sha256, _ => new SharedWork());
-
-    private bool IsIntact(string home, string root, string sha256, CancellationToken cancellation)
+    private bool IsIntact(string home, Copy copy, CancellationToken cancellation)
     {
         try
         {
-            var stamp = RootTree.Stamp(root);
-            if (_stamps.TryGetValue(sha256, out var known) && known == stamp)
-                return true;
-            Interlocked.Increment(ref _digests);
-            if (File.ReadAllText(Path.Combine(home, TreeName)) != RootTree.Digest(root, cancellation))
-                return false;
-            _stamps[sha256] = stamp;
+            var looked = Look();
+            var stamp = RootTree.Stamp(RootIn(home));
+            if (copy.Stamp != stamp)
+            {
+                Interlocked.Increment(ref _digests);
+                if (File.ReadAllText(Path.Combine(home, TreeName)) != RootTree.Digest(RootIn(home), cancellation))
+                    return false;
+            }
+            (copy.Stamp, copy.LookedAt) = (stamp, looked);
             return true;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (IsDamage(e))
         {
             return false;
         }
     }
 
+    // Whoever arrived with a lower number may share what is found.
+    private long Look()
+    {
+        Interlocked.Increment(ref _looks);
+        return Interlocked.Increment(ref _ticket);
+    }
+
     private async Task FetchAsync(string home, string sha256, CancellationToken cancellation)
     {
         Directory.CreateDirectory(directory);
-        var staging = Path.Combine(directory, $".{sha256}.{Path.GetRandomFileName()}");
+        var staging = Hidden(sha256);
         try
         {
             Directory.CreateDirectory(staging, Modes.Private);
-            var blob = Path.Combine(staging, "image");
-            var actual = await CopyAsync(sha256, blob, cancellation);
-            if (actual != sha256)
-                throw new RunnerException($"image {sha256} is damaged in the store: its bytes have SHA-256 {actual}");
-            var root = Path.Combine(staging, "rootfs");
-            await Task.Run(() => Unpack(blob, root, cancellation), cancellation);
-            File.Delete(blob);
+            var root = RootIn(staging);
+            await _fetcher.FetchAsync(sha256, Path.Combine(staging, "image"), root, cancellation);
             await File.WriteAllTextAsync(
                 Path.Combine(staging, TreeName), RootTree.Digest(root, cancellation), cancellation);
-            Discard(home);
+            MoveAside(home, sha256);
             Directory.Move(staging, home);
             File.SetUnixFileMode(home, Modes.Executable);
         }
@@ -168,72 +207,28 @@ internal sealed class ImageCache(
         }
     }
 
-    private void Unpack(string blob, string root, CancellationToken cancellation)
+    // What is mounted of it follows the move.
+    private void MoveAside(string home, string sha256)
     {
-        using var unpacker = new RootUnpacker(root, limits.EntriesMax);
-        if (FormatOf(blob) is { } format and not ImageFormat.Executable)
-            UnpackTar(unpacker, blob, format, cancellation);
-        else
+        if (!Directory.Exists(home))
+            return;
+        var aside = Hidden($"{sha256}.{Aside}");
+        Directory.Move(home, aside);
+        _uses.WhenOver(sha256, () =>
         {
-            var binary = Path.Combine(root, "binary");
-            File.Move(blob, binary);
-            File.SetUnixFileMode(binary, Modes.Executable);
-        }
-        unpacker.MakeMountPoints();
-    }
-
-    private void UnpackTar(RootUnpacker unpacker, string blob, ImageFormat format, CancellationToken cancellation)
-    {
-        try
-        {
-            using var tar = ImageFormats.OpenTar(File.OpenRead(blob), format);
-            unpacker.Unpack(new TarReader(tar, limits), cancellation);
-        }
-        catch (Exception e) when (ImageFormats.IsBroken(e))
-        {
-            throw TarReader.Wrong($"cannot be decompressed: {e.Message}");
-        }
-    }
-
-    private static ImageFormat? FormatOf(string blob)
-    {
-        using var file = File.OpenRead(blob);
-        var start = new byte[512];
-        return ImageFormats.Recognise(start.AsSpan(0, file.ReadAtLeast(start, start.Length, false)));
-    }
-
-    private async Task<string> CopyAsync(string sha256, string target, CancellationToken cancellation)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = ArrayPool<byte>.Shared.Rent(128 * 1024);
-        try
-        {
-            await using var source = await OpenAsync(sha256, cancellation);
-            await using var file = new FileStream(target, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0);
-            while (await source.ReadAsync(buffer, cancellation) is > 0 and var count)
+            try
             {
-                hash.AppendData(buffer, 0, count);
-                await file.WriteAsync(buffer.AsMemory(0, count), cancellation);
+                Discard(aside);
             }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // The next start tries again.
+                log.EvictionFailed(e.Message);
+            }
+        });
     }
 
-    private async Task<Stream> OpenAsync(string sha256, CancellationToken cancellation)
-    {
-        try
-        {
-            return await images.OpenBlobAsync(sha256, cancellation);
-        }
-        catch (FileNotFoundException)
-        {
-            throw new RunnerException($"the bytes of image {sha256} are not in the store");
-        }
-    }
+    private string Hidden(string name) => Path.Combine(directory, $".{name}.{Path.GetRandomFileName()}");
 
     private static bool IsDigest(string name) => name.Length == 64 && name.All(char.IsAsciiHexDigitLower);
 
@@ -241,5 +236,23 @@ internal sealed class ImageCache(
     {
         if (Directory.Exists(path))
             Directory.Delete(path, recursive: true);
+    }
+
+    /// <summary>What is known of one image. What can be set is read and set by who holds the gate.</summary>
+    private sealed class Copy
+    {
+        internal SemaphoreSlim Gate { get; } = new(1);
+
+        internal SharedWork Fetch { get; } = new();
+
+        internal string? Stamp { get; set; }
+
+        /// <summary>The number of the last look that found it intact; 0: it may not be.</summary>
+        internal long LookedAt { get; set; }
+
+        /// <summary>Why it could not be unpacked.</summary>
+        internal string? Failure { get; set; }
+
+        internal DateTimeOffset FailureUntil { get; set; }
     }
 }
