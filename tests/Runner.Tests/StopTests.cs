@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Akka.Actor;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
@@ -84,10 +85,17 @@ public sealed class StopTests : RunnerTest
     {
         var runner = StartRunner();
         Launch(runner, LaunchOf("one", 1, "stubborn"));
+        var began = Stopwatch.GetTimestamp();
 
         runner.Tell(new RunnerCommand.Stop(One, new Attempt(1), TimeSpan.FromMilliseconds(50)));
 
-        Assert.NotNull(ExpectExit().Signal);
+        Assert.Contains(ExpectExit().Signal, (int?[])[9, 15]);
+        // Long before the container would have had to be up.
+        Assert.InRange(Stopwatch.GetElapsedTime(began), TimeSpan.Zero, Options.LaunchTimeout / 3);
+        Assert.Empty(Directory.GetDirectories(Path.Combine(Data, "crun")));
+        Assert.Empty(Door.Open);
+        Assert.False(File.Exists(Path.Combine(RunDirectoryOf("one"), "runtara.sock")));
+        Assert.Equal(0, StatusOf(runner).Containers);
     }
 
     [Fact]
