@@ -20,6 +20,32 @@ public sealed class Mounted : IDisposable
         return disk;
     }
 
+    /// <summary>
+    /// An empty directory with a quota of so many bytes on a disk that has more: btrfs, whose quotas every kernel of
+    /// Debian has. The quota counts for root too.
+    /// </summary>
+    public static Mounted Quota(long bytes)
+    {
+        var directory = Directory.CreateTempSubdirectory("runtara-quota-").FullName;
+        var image = directory + ".img";
+        using (var file = File.Create(image))
+            file.SetLength(Math.Max(4 * bytes, 128 << 20));
+        try
+        {
+            Run("mkfs.btrfs", "-q", "--mixed", image);
+            Run("mount", "-o", "loop", image, directory);
+        }
+        finally
+        {
+            // It is there until it is unmounted.
+            File.Delete(image);
+        }
+        var disk = new Mounted(directory);
+        Run("btrfs", "quota", "enable", directory);
+        Run("btrfs", "qgroup", "limit", $"{bytes}", directory);
+        return disk;
+    }
+
     /// <summary>Another view of a directory, in which nothing can be written.</summary>
     public static Mounted ReadOnly(string directory)
     {
