@@ -8,6 +8,7 @@ namespace Runtara.Sdk;
 internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options)
 {
     private readonly string _id = options.InstanceId;
+    private long _lastEventMs;
 
     /// <summary>
     /// Registers without a checkpoint id: the replay needs none, and the key after which the daemon launched this
@@ -73,13 +74,28 @@ internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options
     /// <exception cref="WorkflowException">The daemon did not accept the event.</exception>
     internal async Task EventAsync(InstanceEventType type, string? subtype, ByteString payload, CancellationToken ct)
     {
-        var happened = new InstanceEvent { InstanceId = _id, EventType = type, Payload = payload, TimestampMs = Now };
+        var happened = new InstanceEvent
+        {
+            InstanceId = _id, EventType = type, Payload = payload, TimestampMs = TimeOfNextEvent(),
+        };
         if (subtype is not null)
             happened.Subtype = subtype;
         var reply = await client.RequestAsync(
             new RpcRequest { InstanceEvent = happened }, Response.InstanceEvent, ct);
         if (!reply.InstanceEvent.Success)
             throw new WorkflowException(WorkflowException.EventRefused, reply.InstanceEvent.Error);
+    }
+
+    // The daemon takes the same event of the same millisecond for one that was sent again.
+    private long TimeOfNextEvent()
+    {
+        while (true)
+        {
+            var last = Volatile.Read(ref _lastEventMs);
+            var next = Math.Max(Now, last + 1);
+            if (Interlocked.CompareExchange(ref _lastEventMs, next, last) == last)
+                return next;
+        }
     }
 
     private long Now => options.Time.GetUtcNow().ToUnixTimeMilliseconds();

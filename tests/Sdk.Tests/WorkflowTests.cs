@@ -187,6 +187,20 @@ public sealed partial class WorkflowTests : IDisposable
     }
 
     [Fact]
+    public async Task Equal_events_have_times_of_their_own()
+    {
+        await RunAsync(async (workflow, _) =>
+        {
+            await Task.WhenAll(Enumerable.Range(0, 20).Select(
+                _ => workflow.Progress("tick", new Receipt(""), Json.Default.Receipt)));
+            return new Receipt("");
+        });
+
+        var times = _daemon.Events.Where(e => e.Subtype == "tick").Select(e => e.TimestampMs).ToList();
+        Assert.Equal((20, 20), (times.Count, times.Distinct().Count()));
+    }
+
+    [Fact]
     public async Task A_custom_signal_is_awaited_and_saved()
     {
         _daemon.CustomSignals["approval"] = ByteString.CopyFromUtf8("""{"Text":"yes"}""");
