@@ -25,7 +25,7 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
             Directory.CreateDirectory(UploadDirectory(options));
             return ValueTask.FromResult<IImageUpload>(new Upload(this, options));
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw NotStored(e);
         }
@@ -122,8 +122,7 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
     private Image Register(ImageRegistration registration, Image image, string temporary) =>
         _database.Write(connection =>
         {
-            File.Move(temporary, Path.Combine(Blobs, image.Sha256), overwrite: true);
-            DirectorySync.Flush(Blobs);
+            Keep(temporary, image.Sha256);
             SqliteDatabase.Execute(
                 connection, "UPDATE image SET is_current = 0 WHERE tenant_id = $tenant AND name = $name AND is_current",
                 ("$tenant", image.Tenant.Value), ("$name", image.Name));
@@ -140,6 +139,19 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
                 ("$agents", registration.HasAgents));
             return image;
         });
+
+    private void Keep(string temporary, string sha256)
+    {
+        try
+        {
+            File.Move(temporary, Path.Combine(Blobs, sha256), overwrite: true);
+            DirectorySync.Flush(Blobs);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw NotStored(e);
+        }
+    }
 
     private sealed class Upload : IImageUpload
     {
@@ -187,7 +199,14 @@ internal sealed class SqliteImageStore(SqliteDatabase database, Database calls, 
             {
                 // What is still in its buffer has no room on the disk either.
             }
-            File.Delete(_path);
+            try
+            {
+                File.Delete(_path);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // What cannot be removed now goes at the next start.
+            }
         }
 
         private async ValueTask StoreAsync(Func<Task> work)
