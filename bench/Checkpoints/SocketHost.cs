@@ -31,8 +31,8 @@ internal sealed class SocketHost(string directory, string databaseUrl, int insta
         var edge = new EdgeOptions();
         using var gate = new InstanceGate(region, edge, TimeProvider.System);
         var door = new UnixDoor(
-            new InstanceRequests(gate, store.Catalog, edge, TimeProvider.System), edge, TimeProvider.System,
-            NullLogger<UnixDoor>.Instance);
+            new InstanceRequests(gate, store.Catalog, edge, TimeProvider.System, NullLogger.Instance), edge,
+            TimeProvider.System, NullLogger<UnixDoor>.Instance);
         var opened = new List<IAsyncDisposable>();
         var run = Guid.NewGuid().ToString("N")[..12];
         for (var i = 0; i < instances; i++)

@@ -27,7 +27,10 @@ public sealed record EdgeOptions
     /// <summary>The largest event payload, but for results. Default 4 MiB.</summary>
     public int EventBytesMax { get; init; } = 4 << 20;
 
-    /// <summary>The longest key of a checkpoint, sleep or custom signal, in bytes of UTF-8. Default 1,024.</summary>
+    /// <summary>
+    /// The longest key of a checkpoint, sleep or custom signal, and the longest subtype of an event, in bytes of UTF-8.
+    /// Default 1,024.
+    /// </summary>
     public int KeyBytesMax { get; init; } = 1024;
 
     /// <summary>The largest payload of a signal, custom or not. Default 1 MiB.</summary>
@@ -38,6 +41,9 @@ public sealed record EdgeOptions
 
     /// <summary>The longest reason of a stop, in characters. Default 4,096.</summary>
     public int ReasonLengthMax { get; init; } = 4096;
+
+    /// <summary>The longest description of an image, in characters. Default 65,536.</summary>
+    public int DescriptionLengthMax { get; init; } = 65_536;
 
     /// <summary>The largest input. Default 16 MiB.</summary>
     public int InputBytesMax { get; init; } = 16 << 20;
@@ -63,8 +69,16 @@ public sealed record EdgeOptions
     /// <summary>The most buckets in an answer about metrics. Default 10,000: more than a year of hours.</summary>
     public int MetricsBucketsMax { get; init; } = 10_000;
 
-    /// <summary>What is wrong with the length of a key; null when nothing is.</summary>
-    internal string? CheckKey(string key) => Encoding.UTF8.GetByteCount(key) is var bytes && bytes > KeyBytesMax
-        ? $"checkpoint_id has {bytes} bytes, the limit is {KeyBytesMax} (edge.key-bytes-max)"
-        : null;
+    /// <summary>
+    /// What is wrong with a key; null when nothing is. No table keeps a NUL: what stands in its place there may be
+    /// another key.
+    /// </summary>
+    internal string? CheckKey(string key) =>
+        key.Contains('\0') ? "checkpoint_id must not have a NUL" : CheckName("checkpoint_id", key);
+
+    /// <summary>What is wrong with the length of a key or of another short text; null when nothing is.</summary>
+    internal string? CheckName(string field, string text) =>
+        Encoding.UTF8.GetByteCount(text) is var bytes && bytes > KeyBytesMax
+            ? $"{field} has {bytes} bytes, the limit is {KeyBytesMax} (edge.key-bytes-max)"
+            : null;
 }

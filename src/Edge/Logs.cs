@@ -20,6 +20,11 @@ internal static partial class Logs
 
     [LoggerMessage(
         Level = LogLevel.Warning,
+        Message = "an instance request that has no reply was not carried out: {Reason}")]
+    public static partial void NotCarriedOut(this ILogger log, string reason);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
         Message = "the socket of instance {InstanceId} cannot take a connection now; it tries again until it can")]
     public static partial void NotAccepted(this ILogger log, Exception cause, string instanceId);
 }

@@ -60,7 +60,8 @@ internal sealed class Doors(
 
     private InstanceGate Gate(IActorRef instances) => _gate ??= new InstanceGate(instances, options.Edge, time);
 
-    private InstanceRequests Requests(InstanceGate gate) => new(gate, catalog, options.Edge, time);
+    private InstanceRequests Requests(InstanceGate gate) =>
+        new(gate, catalog, options.Edge, time, logs.CreateLogger("Runtara.Edge"));
 
     /// <inheritdoc />
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -80,7 +81,8 @@ internal sealed class Doors(
             log);
         _environment = new EnvironmentQuicServer(
             await ListenAsync(options.EnvironmentListen, certificate, cancellationToken),
-            new EnvironmentRequests(gate, catalog, images, Capabilities, options.Edge, time), options.Edge, time, log);
+            new EnvironmentRequests(gate, catalog, images, Capabilities, options.Edge, time, log), options.Edge, time,
+            log);
         _instance.Start();
         _environment.Start();
         AreOpen = true;

@@ -16,6 +16,9 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
 
     protected StoreOptions Options { get; } = options;
 
+    /// <summary>How long an outage is waited for.</summary>
+    public TimeSpan ReconnectTimeout => Options.ReconnectTimeout;
+
     /// <summary>
     /// Why the database cannot be used now, for callers and operators; null while nothing is known to be wrong.
     /// </summary>

@@ -16,7 +16,8 @@ public sealed record ImageProgram(
     /// <summary>The program of an image that names none; a static executable always has this path.</summary>
     public const string DefaultPath = "/binary";
 
-    private const int CharactersMax = 65_536;
+    /// <summary>The most characters that the entry point, arguments and variables of a program have.</summary>
+    public const int CharactersMax = 65_536;
 
     /// <summary>What an image without metadata runs.</summary>
     public static readonly ImageProgram Default = new([DefaultPath], ImmutableDictionary<string, string>.Empty, "/");

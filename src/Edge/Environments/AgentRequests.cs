@@ -27,7 +27,7 @@ internal sealed class AgentRequests(AgentImages images, ICapabilityRunner runner
     {
         var agents = await _index.ListAsync(r.HasTenantId ? new TenantId(r.TenantId) : null, cancellation);
         var bytes = agents.Sum(a => a.Agent.Json.Length + 1L) + 1;
-        if (bytes > options.Frames.PayloadBytesMax - EnvironmentRequests.FrameReserve)
+        if (bytes > options.Frames.PayloadBytesMax - Replies.Reserve)
         {
             return EnvironmentRequests.Error(
                 ErrorCodes.ListAgents,

@@ -25,7 +25,9 @@ public sealed class EnvironmentQuicServer(
         var response = read.Message.RequestCase == Wire.RpcRequest.RequestOneofCase.RegisterImageStream
             ? await requests.RegisterStreamAsync(read.Message.RegisterImageStream, stream.Input, cancellation)
             : await requests.HandleAsync(read.Message, cancellation);
-        FrameWriter.Write(stream.Output, FrameType.Response, response);
+        Replies.Write(
+            stream.Output, response, options,
+            text => EnvironmentRequests.Error(EnvironmentRequests.CodeOf(read.Message.RequestCase), text));
         await stream.Output.FlushAsync(cancellation);
     }
 }

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Reflection;
 using System.Text;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
@@ -18,7 +19,7 @@ namespace Runtara.Edge.Environments;
 /// </summary>
 public sealed class EnvironmentRequests(
     InstanceGate gate, Catalog catalog, IImageStore images, ICapabilityRunner capabilities, EdgeOptions options,
-    TimeProvider time)
+    TimeProvider time, ILogger log)
 {
     internal static readonly ImmutableHashSet<string> ReservedVariables =
     [
@@ -27,9 +28,6 @@ public sealed class EnvironmentRequests(
     ];
 
     private static readonly TimeSpan CountWithin = TimeSpan.FromSeconds(5);
-
-    /// <summary>Room in a frame for what surrounds large fields, in bytes.</summary>
-    internal const int FrameReserve = 1024;
 
     private static readonly ReadOnlyMemory<byte> EmptyInput = "{}"u8.ToArray();
 
@@ -50,7 +48,10 @@ public sealed class EnvironmentRequests(
         // How long bytes take to be stored, or a program to run, depends on them.
         var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.RegisterImage
             or Wire.RpcRequest.RequestOneofCase.TestCapability;
-        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, catalog, cancellation);
+        using var deadline = new Deadline(isLong ? null : options.RequestTimeout, catalog, cancellation)
+        {
+            IsQuery = IsQuery(request.RequestCase),
+        };
         try
         {
             return await DispatchAsync(request, deadline.Token);
@@ -58,6 +59,11 @@ public sealed class EnvironmentRequests(
         catch (Exception e) when (deadline.TextOf(e) is { } text)
         {
             return Error(CodeOf(request.RequestCase), text);
+        }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            log.RequestFailed(e, "environment");
+            return Error(CodeOf(request.RequestCase), Deadline.Unexpected);
         }
     }
 
@@ -76,7 +82,18 @@ public sealed class EnvironmentRequests(
         {
             return Error(ErrorCodes.RegisterImageStream, text);
         }
+        catch (Exception e) when (e is not (IOException or OperationCanceledException)
+            && !cancellation.IsCancellationRequested)
+        {
+            log.RequestFailed(e, "environment");
+            return Error(ErrorCodes.RegisterImageStream, Deadline.Unexpected);
+        }
     }
+
+    private static bool IsQuery(Wire.RpcRequest.RequestOneofCase request) => request
+        is Wire.RpcRequest.RequestOneofCase.ListInstances or Wire.RpcRequest.RequestOneofCase.ListImages
+        or Wire.RpcRequest.RequestOneofCase.ListCheckpoints or Wire.RpcRequest.RequestOneofCase.ListEvents
+        or Wire.RpcRequest.RequestOneofCase.GetTenantMetrics;
 
     private ValueTask<Wire.RpcResponse> DispatchAsync(Wire.RpcRequest r, CancellationToken cancellation) =>
         r.RequestCase switch
@@ -153,11 +170,16 @@ public sealed class EnvironmentRequests(
             return Started(wrong);
         var input = InputOf(r);
         var seconds = r.HasTimeoutSeconds ? r.TimeoutSeconds : 300;
-        var reply = await gate.AskAsync(
-            new InstanceCommand.Start(
-                new(id), image.Tenant, image.Id, image.Name, image.Sha256, input, TimeSpan.FromSeconds(seconds),
-                r.Env.ToImmutableSortedDictionary(StringComparer.Ordinal)),
-            cancellation);
+        var start = new InstanceCommand.Start(
+            new(id), image.Tenant, image.Id, image.Name, image.Sha256, input, TimeSpan.FromSeconds(seconds),
+            r.Env.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        var reply = r.InstanceId.Length > 0
+            ? await gate.AskAsync(start, cancellation)
+            : await gate.AskOnceAsync(
+                start,
+                "an instance may have been started: look at the list before sending it again; with an instance_id it "
+                + "could be repeated",
+                cancellation);
         return reply is InstanceReply.Refused refused ? Started(refused.Text) : Accepted(id);
     }
 
@@ -182,6 +204,9 @@ public sealed class EnvironmentRequests(
             return $"input has {r.Input.Length} bytes, the limit is {options.InputBytesMax} (edge.input-bytes-max)";
         if (r is { HasTimeoutSeconds: true, TimeoutSeconds: 0 })
             return "timeout_seconds must be at least 1";
+        var characters = r.Env.Sum(v => (long)v.Key.Length + v.Value.Length);
+        if (characters > ImageProgram.CharactersMax)
+            return $"env has {characters} characters, the limit is {ImageProgram.CharactersMax}";
         foreach (var (name, value) in r.Env)
         {
             if (ReservedVariables.Contains(name))
@@ -220,13 +245,12 @@ public sealed class EnvironmentRequests(
     // What does not fit into a frame is left out: the input first, which whoever started the instance has.
     private Wire.GetInstanceStatusResponse Fitting(Wire.GetInstanceStatusResponse status)
     {
-        var bytesMax = options.Frames.PayloadBytesMax - FrameReserve;
+        var bytesMax = options.Frames.PayloadBytesMax - Replies.Reserve;
         if (status.CalculateSize() > bytesMax)
             status.ClearInput();
         if (status.HasOutput && status.CalculateSize() > bytesMax)
         {
-            status.Error = $"The output has {status.Output.Length} bytes, more than a frame may have "
-                + "(edge.frame-bytes-max)";
+            status.Error = Replies.OutputLeftOut(status.Output.Length);
             status.ClearOutput();
         }
         return status;
@@ -298,7 +322,7 @@ public sealed class EnvironmentRequests(
             },
             cancellation);
         var list = new Wire.ListInstancesResponse { TotalCount = (uint)total };
-        list.Instances.AddRange(rows.Select(Summary));
+        list.Instances.AddRange(Replies.Fitting(rows.Select(Summary), options));
         return new() { ListInstances = list };
     }
 
@@ -321,10 +345,11 @@ public sealed class EnvironmentRequests(
     internal static Wire.RpcResponse Error(string code, string message) =>
         new() { Error = new() { Code = code, Message = message } };
 
-    private static string CodeOf(Wire.RpcRequest.RequestOneofCase request) => request switch
+    internal static string CodeOf(Wire.RpcRequest.RequestOneofCase request) => request switch
     {
         Wire.RpcRequest.RequestOneofCase.HealthCheck => ErrorCodes.HealthCheck,
         Wire.RpcRequest.RequestOneofCase.RegisterImage => ErrorCodes.RegisterImage,
+        Wire.RpcRequest.RequestOneofCase.RegisterImageStream => ErrorCodes.RegisterImageStream,
         Wire.RpcRequest.RequestOneofCase.ListImages => ErrorCodes.ListImages,
         Wire.RpcRequest.RequestOneofCase.GetImage => ErrorCodes.GetImage,
         Wire.RpcRequest.RequestOneofCase.DeleteImage => ErrorCodes.DeleteImage,

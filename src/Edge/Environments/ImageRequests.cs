@@ -19,7 +19,7 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
             r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
         var check = new ImageCheck(registration);
         check.Add(r.Binary.Memory);
-        var wrong = Check(r.TenantId, r.Name)
+        var wrong = Check(r.TenantId, r.Name, r.Description)
             ?? (r.Binary.IsEmpty ? "binary is required" : null)
             ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null)
             ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem ?? check.BinaryProblem();
@@ -40,7 +40,7 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
         var registration = Registration(
             r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
         var check = new ImageCheck(registration);
-        var wrong = Check(r.TenantId, r.Name)
+        var wrong = Check(r.TenantId, r.Name, r.Description)
             ?? (r.BinarySize > (ulong)options.ImageBytesMax ? TooLarge(r.BinarySize) : null)
             ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem;
         if (wrong is not null)
@@ -95,8 +95,12 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     private string TooLarge(ulong bytes) =>
         $"binary has {bytes} bytes or more, the limit is {options.ImageBytesMax} (images.max-bytes)";
 
-    private static string? Check(string tenantId, string name) =>
-        IdentifierRule.Check("tenant_id", tenantId) ?? IdentifierRule.CheckImageName("name", name);
+    private string? Check(string tenantId, string name, string description) =>
+        IdentifierRule.Check("tenant_id", tenantId) ?? IdentifierRule.CheckImageName("name", name)
+        ?? (description.Length <= options.DescriptionLengthMax
+            ? null
+            : $"description has {description.Length} characters, the limit is {options.DescriptionLengthMax} "
+                + "(edge.description-length-max)");
 
     private static ImageRegistration Registration(
         string tenantId, string name, string? description, Wire.RunnerType runnerType, ByteString metadata)
@@ -129,14 +133,14 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
 
     private static Wire.RpcResponse Registered(string error) => new() { RegisterImage = new() { Error = error } };
 
-    /// <summary>Newest first; at most the configured page.</summary>
+    /// <summary>Newest first; at most the configured page, and what fits into a frame.</summary>
     public async ValueTask<Wire.RpcResponse> ListAsync(Wire.ListImagesRequest r, CancellationToken cancellation)
     {
         var (page, total) = await images.ListAsync(
             r.HasTenantId ? new TenantId(r.TenantId) : null, Paging.Limit(r.Limit, options.PageMax),
             Paging.Offset(r.Offset), cancellation);
         var list = new Wire.ListImagesResponse { TotalCount = (uint)total };
-        list.Images.AddRange(page.Select(Summary));
+        list.Images.AddRange(Replies.Fitting(page.Select(Summary), options));
         return new() { ListImages = list };
     }
 

@@ -8,133 +8,115 @@ namespace Runtara.Edge.Environments;
 
 /// <summary>
 /// What an instance has done and what a tenant's instances did (environment-protocol §3.16 to §3.18). All of it is
-/// read from the catalog; no actor is asked. A query that takes longer than a request may is broken off.
+/// read from the catalog; no actor is asked. A page that would be too large for a frame ends early, and then the limit
+/// in the reply says with how many rows, so that offset plus limit is still where the next begins.
 /// </summary>
 public sealed class QueryRequests(Catalog catalog, EdgeOptions options, TimeProvider time)
 {
     /// <summary>Checkpoints without their bytes, newest first; an unknown instance has none.</summary>
-    public ValueTask<Wire.RpcResponse> ListCheckpointsAsync(
-        Wire.ListCheckpointsRequest r, CancellationToken cancellation) =>
-        WithinAsync(ErrorCodes.ListCheckpoints, cancellation, async token =>
+    public async ValueTask<Wire.RpcResponse> ListCheckpointsAsync(
+        Wire.ListCheckpointsRequest r, CancellationToken cancellation)
+    {
+        var filter = new CheckpointFilter(new InstanceId(r.InstanceId))
         {
-            var filter = new CheckpointFilter(new InstanceId(r.InstanceId))
-            {
-                Key = r.HasCheckpointId ? r.CheckpointId : null,
-                CreatedAfter = r.HasCreatedAfterMs ? Timestamps.NearestOfUnixMs(r.CreatedAfterMs) : null,
-                CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.NearestOfUnixMs(r.CreatedBeforeMs) : null,
-                Limit = Paging.OptionalLimit(r.HasLimit ? r.Limit : null, options.PageMax),
-                Offset = Paging.Offset(r.Offset),
-            };
-            var (rows, total) = await catalog.ListCheckpointsAsync(filter, token);
-            var list = new Wire.ListCheckpointsResponse
-            {
-                TotalCount = (uint)total, Limit = (uint)filter.Limit, Offset = (uint)filter.Offset,
-            };
-            list.Checkpoints.AddRange(rows.Select(c => new Wire.CheckpointSummary
-            {
-                CheckpointId = c.Key,
-                InstanceId = r.InstanceId,
-                CreatedAtMs = c.CreatedAt.ToUnixTimeMilliseconds(),
-                DataSizeBytes = (ulong)c.SizeBytes,
-            }));
-            return new() { ListCheckpoints = list };
+            Key = r.HasCheckpointId ? r.CheckpointId : null,
+            CreatedAfter = r.HasCreatedAfterMs ? Timestamps.NearestOfUnixMs(r.CreatedAfterMs) : null,
+            CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.NearestOfUnixMs(r.CreatedBeforeMs) : null,
+            Limit = Paging.OptionalLimit(r.HasLimit ? r.Limit : null, options.PageMax),
+            Offset = Paging.Offset(r.Offset),
+        };
+        var (rows, total) = await catalog.ListCheckpointsAsync(filter, cancellation);
+        var list = new Wire.ListCheckpointsResponse
+        {
+            TotalCount = (uint)total, Limit = (uint)filter.Limit, Offset = (uint)filter.Offset,
+        };
+        var summaries = rows.Select(c => new Wire.CheckpointSummary
+        {
+            CheckpointId = c.Key,
+            InstanceId = r.InstanceId,
+            CreatedAtMs = c.CreatedAt.ToUnixTimeMilliseconds(),
+            DataSizeBytes = (ulong)c.SizeBytes,
         });
+        list.Checkpoints.AddRange(Replies.Fitting(summaries, options));
+        if (list.Checkpoints.Count < rows.Count)
+            list.Limit = (uint)list.Checkpoints.Count;
+        return new() { ListCheckpoints = list };
+    }
 
     /// <summary>One checkpoint with its bytes.</summary>
-    public ValueTask<Wire.RpcResponse> GetCheckpointAsync(
-        Wire.GetCheckpointRequest r, CancellationToken cancellation) =>
-        WithinAsync(ErrorCodes.GetCheckpoint, cancellation, async token =>
+    public async ValueTask<Wire.RpcResponse> GetCheckpointAsync(
+        Wire.GetCheckpointRequest r, CancellationToken cancellation)
+    {
+        var reply = new Wire.GetCheckpointResponse { InstanceId = r.InstanceId, CheckpointId = r.CheckpointId };
+        if (await catalog.FindCheckpointAsync(new InstanceId(r.InstanceId), r.CheckpointId, cancellation) is { } found)
         {
-            var reply = new Wire.GetCheckpointResponse { InstanceId = r.InstanceId, CheckpointId = r.CheckpointId };
-            if (await catalog.FindCheckpointAsync(new InstanceId(r.InstanceId), r.CheckpointId, token) is { } found)
-            {
-                reply.Found = true;
-                reply.CreatedAtMs = found.CreatedAt.ToUnixTimeMilliseconds();
-                reply.Data = UnsafeByteOperations.UnsafeWrap(found.State);
-            }
-            return new() { GetCheckpoint = reply };
-        });
+            reply.Found = true;
+            reply.CreatedAtMs = found.CreatedAt.ToUnixTimeMilliseconds();
+            reply.Data = UnsafeByteOperations.UnsafeWrap(found.State);
+        }
+        return new() { GetCheckpoint = reply };
+    }
 
-    /// <summary>
-    /// Events, newest first; an unknown instance has none. A page that would be too large for a frame ends early, and
-    /// then the limit in the reply says with how many rows, so that offset plus limit is still where the next begins.
-    /// </summary>
-    public ValueTask<Wire.RpcResponse> ListEventsAsync(Wire.ListEventsRequest r, CancellationToken cancellation) =>
-        WithinAsync(ErrorCodes.ListEvents, cancellation, async token =>
+    /// <summary>Events, newest first; an unknown instance has none. Large payloads end a page early too.</summary>
+    public async ValueTask<Wire.RpcResponse> ListEventsAsync(Wire.ListEventsRequest r, CancellationToken cancellation)
+    {
+        var filter = new EventFilter(new InstanceId(r.InstanceId))
         {
-            var filter = new EventFilter(new InstanceId(r.InstanceId))
-            {
-                Type = r.HasEventType ? r.EventType : null,
-                Subtype = r.HasSubtype ? r.Subtype : null,
-                CreatedAfter = r.HasCreatedAfterMs ? Timestamps.NearestOfUnixMs(r.CreatedAfterMs) : null,
-                CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.NearestOfUnixMs(r.CreatedBeforeMs) : null,
-                PayloadContains = r.HasPayloadContains ? r.PayloadContains : null,
-                Limit = Paging.OptionalLimit(r.HasLimit ? r.Limit : null, options.PageMax),
-                Offset = Paging.Offset(r.Offset),
-                PayloadBytesMax = options.PageBytesMax,
-            };
-            var page = await catalog.ListEventsAsync(filter, token);
-            var list = new Wire.ListEventsResponse
-            {
-                TotalCount = (uint)page.TotalCount,
-                Limit = (uint)(page.IsCut ? page.Rows.Count : filter.Limit),
-                Offset = (uint)filter.Offset,
-            };
-            list.Events.AddRange(page.Rows.Select(e => Summary(r.InstanceId, e)));
-            return new() { ListEvents = list };
-        });
+            Type = r.HasEventType ? r.EventType : null,
+            Subtype = r.HasSubtype ? r.Subtype : null,
+            CreatedAfter = r.HasCreatedAfterMs ? Timestamps.NearestOfUnixMs(r.CreatedAfterMs) : null,
+            CreatedBefore = r.HasCreatedBeforeMs ? Timestamps.NearestOfUnixMs(r.CreatedBeforeMs) : null,
+            PayloadContains = r.HasPayloadContains ? r.PayloadContains : null,
+            Limit = Paging.OptionalLimit(r.HasLimit ? r.Limit : null, options.PageMax),
+            Offset = Paging.Offset(r.Offset),
+            PayloadBytesMax = options.PageBytesMax,
+        };
+        var page = await catalog.ListEventsAsync(filter, cancellation);
+        var list = new Wire.ListEventsResponse
+        {
+            TotalCount = (uint)page.TotalCount,
+            Limit = (uint)filter.Limit,
+            Offset = (uint)filter.Offset,
+        };
+        list.Events.AddRange(Replies.Fitting(page.Rows.Select(e => Summary(r.InstanceId, e)), options));
+        if (page.IsCut || list.Events.Count < page.Rows.Count)
+            list.Limit = (uint)list.Events.Count;
+        return new() { ListEvents = list };
+    }
 
     /// <summary>
     /// Counts, durations and memory of a tenant's instances by the hour or day in which they ended. A time that no
     /// calendar has counts as absent.
     /// </summary>
-    public ValueTask<Wire.RpcResponse> GetTenantMetricsAsync(
-        Wire.GetTenantMetricsRequest r, CancellationToken cancellation) =>
-        WithinAsync(ErrorCodes.GetTenantMetrics, cancellation, async token =>
+    public async ValueTask<Wire.RpcResponse> GetTenantMetricsAsync(
+        Wire.GetTenantMetricsRequest r, CancellationToken cancellation)
+    {
+        if (r.TenantId.Length == 0)
+            return Invalid(ErrorCodes.GetTenantMetrics, "tenant_id is required");
+        var end = (r.HasEndTimeMs ? Timestamps.FromUnixMs(r.EndTimeMs) : null) ?? time.GetUtcNow();
+        var start = (r.HasStartTimeMs ? Timestamps.FromUnixMs(r.StartTimeMs) : null) ?? DayBefore(end);
+        var query = new MetricsQuery(
+            new TenantId(r.TenantId), start, end, r.Granularity == Wire.MetricsGranularity.GranularityDaily);
+        if (query.BucketCount > options.MetricsBucketsMax)
         {
-            if (r.TenantId.Length == 0)
-                return Invalid(ErrorCodes.GetTenantMetrics, "tenant_id is required");
-            var end = (r.HasEndTimeMs ? Timestamps.FromUnixMs(r.EndTimeMs) : null) ?? time.GetUtcNow();
-            var start = (r.HasStartTimeMs ? Timestamps.FromUnixMs(r.StartTimeMs) : null) ?? DayBefore(end);
-            var query = new MetricsQuery(
-                new TenantId(r.TenantId), start, end, r.Granularity == Wire.MetricsGranularity.GranularityDaily);
-            if (query.BucketCount > options.MetricsBucketsMax)
-            {
-                return Invalid(ErrorCodes.GetTenantMetrics,
-                    $"the range has {query.BucketCount} buckets, the limit is {options.MetricsBucketsMax} "
-                    + "(edge.metrics-buckets-max): ask for daily buckets or a shorter range");
-            }
-            var reply = new Wire.GetTenantMetricsResponse
-            {
-                TenantId = r.TenantId,
-                StartTimeMs = start.ToUnixTimeMilliseconds(),
-                EndTimeMs = end.ToUnixTimeMilliseconds(),
-                Granularity = query.IsDaily
-                    ? Wire.MetricsGranularity.GranularityDaily : Wire.MetricsGranularity.GranularityHourly,
-            };
-            reply.Buckets.AddRange((await catalog.ReadMetricsAsync(query, token)).Select(Bucket));
-            return new() { GetTenantMetrics = reply };
-        });
+            return Invalid(ErrorCodes.GetTenantMetrics,
+                $"the range has {query.BucketCount} buckets, the limit is {options.MetricsBucketsMax} "
+                + "(edge.metrics-buckets-max): ask for daily buckets or a shorter range");
+        }
+        var reply = new Wire.GetTenantMetricsResponse
+        {
+            TenantId = r.TenantId,
+            StartTimeMs = start.ToUnixTimeMilliseconds(),
+            EndTimeMs = end.ToUnixTimeMilliseconds(),
+            Granularity = query.IsDaily
+                ? Wire.MetricsGranularity.GranularityDaily : Wire.MetricsGranularity.GranularityHourly,
+        };
+        reply.Buckets.AddRange((await catalog.ReadMetricsAsync(query, cancellation)).Select(Bucket));
+        return new() { GetTenantMetrics = reply };
+    }
 
     private static DateTimeOffset DayBefore(DateTimeOffset end) =>
         end - DateTimeOffset.MinValue < TimeSpan.FromDays(1) ? DateTimeOffset.MinValue : end.AddDays(-1);
-
-    private async ValueTask<Wire.RpcResponse> WithinAsync(
-        string code, CancellationToken cancellation, Func<CancellationToken, ValueTask<Wire.RpcResponse>> query)
-    {
-        using var late = new CancellationTokenSource(options.RequestTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
-        try
-        {
-            return await query(either.Token);
-        }
-        catch (OperationCanceledException) when (late.IsCancellationRequested && !cancellation.IsCancellationRequested)
-        {
-            return EnvironmentRequests.Error(
-                code, $"The query took longer than {options.RequestTimeout.TotalSeconds:0.#} s "
-                + "(edge.request-timeout): ask for less, for instance for a shorter range of time");
-        }
-    }
 
     private static Wire.RpcResponse Invalid(string code, string message) =>
         EnvironmentRequests.Error(code, $"Invalid request: {message}");

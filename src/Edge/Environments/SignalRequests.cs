@@ -51,15 +51,17 @@ internal sealed class SignalRequests(InstanceGate gate, EdgeOptions options)
     internal async ValueTask<Wire.RpcResponse> SendCustomAsync(
         Wire.SendCustomSignalRequest r, CancellationToken cancellation)
     {
-        var error = options.CheckKey(r.CheckpointId) ?? TooLarge(r.Payload) ?? await AskAsync(
+        var error = options.CheckKey(r.CheckpointId) ?? TooLarge(r.Payload) ?? ErrorOf(await gate.AskOnceAsync(
             new InstanceCommand.SendCustomSignal(
                 new(r.InstanceId), r.CheckpointId, r.Payload.Memory, Guid.NewGuid()),
-            cancellation);
+            "the signal may have been sent: look at the instance before sending it again", cancellation));
         return new() { SendCustomSignal = new() { Success = error.Length == 0, Error = error } };
     }
 
     private async ValueTask<string> AskAsync(InstanceCommand command, CancellationToken cancellation) =>
-        await gate.AskAsync(command, cancellation) is InstanceReply.Refused refused ? refused.Text : "";
+        ErrorOf(await gate.AskAsync(command, cancellation));
+
+    private static string ErrorOf(InstanceReply reply) => reply is InstanceReply.Refused refused ? refused.Text : "";
 
     private string? TooLarge(ByteString payload) => payload.Length > options.SignalBytesMax
         ? $"payload has {payload.Length} bytes, the limit is {options.SignalBytesMax} (edge.signal-bytes-max)"

@@ -28,7 +28,14 @@ public sealed class InstanceQuicServer(
         var response = await requests.HandleAsync(read.Message, (WorkflowOrigin)connection!, cancellation);
         if (response is null)
             return;
-        FrameWriter.Write(stream.Output, FrameType.Response, response);
+        if (InstanceRequests.IsSilent(read.Message))
+        {
+            Log.NotCarriedOut(response.Error.Message);
+            return;
+        }
+        Replies.Write(
+            stream.Output, response, options,
+            text => InstanceRequests.Error(InstanceRequests.CodeOf(read.Message.RequestCase), text));
         await stream.Output.FlushAsync(cancellation);
     }
 }

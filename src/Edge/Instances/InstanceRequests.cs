@@ -1,5 +1,5 @@
-using System.Text;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging;
 using Runtara.Actors.Instances;
 using Runtara.Persistence;
 using Runtara.Protocol;
@@ -11,22 +11,20 @@ namespace Runtara.Edge.Instances;
 /// Every request of the instance protocol: wire message in, wire message out. Sources: instance-protocol §2 for texts
 /// and order of checks, semantics for everything that differs.
 /// </summary>
-public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOptions options, TimeProvider time)
+public sealed partial class InstanceRequests(
+    InstanceGate gate, Catalog catalog, EdgeOptions options, TimeProvider time, ILogger log)
 {
-    private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
-
     /// <summary>
-    /// Carries a request out. Null for the requests that have no reply on QUIC; they are done, durably, by then.
+    /// Carries a request out. Null for the requests that have no reply on QUIC, done, durably, by then; when such a one
+    /// fails there is an error, for those to whom null means that it is done.
     /// </summary>
     public async ValueTask<Wire.RpcResponse?> HandleAsync(
         Wire.RpcRequest request, WorkflowOrigin origin, CancellationToken cancellation)
     {
         // Nobody asks again for what has no reply: once read it is carried out, though its sender may have gone.
-        var isSilent = request.RequestCase is Wire.RpcRequest.RequestOneofCase.SignalAck
-            or Wire.RpcRequest.RequestOneofCase.RetryAttempt or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
-        // A reply may be held for as long as the sleep; a batch is as long as its events.
-        var isLong = request.RequestCase is Wire.RpcRequest.RequestOneofCase.Sleep
-            or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
+        var isSilent = IsSilent(request);
+        // A reply may be held for as long as the sleep.
+        var isLong = isSilent || request.RequestCase == Wire.RpcRequest.RequestOneofCase.Sleep;
         using var deadline = new Deadline(
             isLong ? null : options.RequestTimeout, catalog, isSilent ? default : cancellation);
         try
@@ -37,7 +35,17 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         {
             return Error(CodeOf(request.RequestCase), text);
         }
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        {
+            log.RequestFailed(e, "instance");
+            return Error(CodeOf(request.RequestCase), Deadline.Unexpected);
+        }
     }
+
+    /// <summary>Whether a request has no reply on QUIC.</summary>
+    internal static bool IsSilent(Wire.RpcRequest request) => request.RequestCase
+        is Wire.RpcRequest.RequestOneofCase.SignalAck or Wire.RpcRequest.RequestOneofCase.RetryAttempt
+        or Wire.RpcRequest.RequestOneofCase.InstanceEventBatch;
 
     private async ValueTask<Wire.RpcResponse?> DispatchAsync(
         Wire.RpcRequest request, WorkflowOrigin origin, CancellationToken cancellation)
@@ -56,21 +64,17 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             case Wire.RpcRequest.RequestOneofCase.Sleep:
                 return await SleepAsync(request.Sleep, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.InstanceEvent:
-                return await EventAsync(request.InstanceEvent, origin, cancellation);
+                return await EventAsync(request.InstanceEvent, null, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.GetInstanceStatus:
                 return await StatusAsync(request.GetInstanceStatus, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.PollSignals:
                 return await PollAsync(request.PollSignals, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.InstanceEventBatch:
-                foreach (var happened in request.InstanceEventBatch.Events)
-                    await EventAsync(happened, origin, cancellation);
-                return null;
+                return await BatchAsync(request.InstanceEventBatch, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.SignalAck:
-                await AcknowledgeAsync(request.SignalAck, origin, cancellation);
-                return null;
+                return await AcknowledgeAsync(request.SignalAck, origin, cancellation);
             case Wire.RpcRequest.RequestOneofCase.RetryAttempt:
-                await RetryAsync(request.RetryAttempt, origin, cancellation);
-                return null;
+                return await RetryAsync(request.RetryAttempt, origin, cancellation);
             default:
                 return Error(ErrorCodes.EmptyRequest, "RpcRequest contained no request");
         }
@@ -124,13 +128,14 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
                     },
                 };
             case InstanceReply.CheckpointFound found:
-                var state = await catalog.ReadCheckpointAsync(instance, r.CheckpointId, cancellation);
+                if (await catalog.ReadCheckpointAsync(instance, r.CheckpointId, cancellation) is not { } state)
+                    return Removed(ErrorCodes.Checkpoint, instance, r.CheckpointId);
                 return new()
                 {
                     Checkpoint = new()
                     {
                         Found = true,
-                        State = ToWire(state),
+                        State = UnsafeByteOperations.UnsafeWrap(state),
                         PendingSignal = ToWire(instance, found.Signal),
                         CustomSignal = await CustomAsync(instance, r.CheckpointId, found.CustomSignal, cancellation),
                     },
@@ -151,12 +156,17 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             case InstanceReply.CheckpointMissing:
                 return new() { GetCheckpoint = new() };
             case InstanceReply.CheckpointFound:
-                var state = await catalog.ReadCheckpointAsync(instance, r.CheckpointId, cancellation);
-                return new() { GetCheckpoint = new() { Found = true, State = ToWire(state) } };
+                return await catalog.ReadCheckpointAsync(instance, r.CheckpointId, cancellation) is { } state
+                    ? new() { GetCheckpoint = new() { Found = true, State = UnsafeByteOperations.UnsafeWrap(state) } }
+                    : Removed(ErrorCodes.GetCheckpoint, instance, r.CheckpointId);
             default:
                 return Error(ErrorCodes.GetCheckpoint, TextOf(reply));
         }
     }
+
+    // The instance has ended and been removed since it was asked.
+    private static Wire.RpcResponse Removed(string code, InstanceId instance, string key) =>
+        Error(code, $"Checkpoint '{key}' of instance '{instance}' is there no more: it has been removed");
 
     // The reply is held here and not in the actor: a held reply costs a timer, and asking again is harmless.
     private async ValueTask<Wire.RpcResponse> SleepAsync(
@@ -196,66 +206,6 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             await Task.Delay(left < longest ? left + TimeSpan.FromMilliseconds(1) : longest, time, cancellation);
     }
 
-    private async ValueTask<Wire.RpcResponse> EventAsync(
-        Wire.InstanceEvent r, WorkflowOrigin origin, CancellationToken cancellation)
-    {
-        if (r.InstanceId.Length == 0)
-        {
-            return Error(
-                ErrorCodes.InstanceEvent, "Validation error for 'instance_id': instance_id is required");
-        }
-        var isResult = r.EventType == Wire.InstanceEventType.EventCompleted;
-        var limit = isResult ? options.OutputBytesMax : options.EventBytesMax;
-        if (r.Payload.Length > limit)
-        {
-            return Error(
-                ErrorCodes.InstanceEvent,
-                $"Validation error for 'payload': {r.Payload.Length} bytes are more than the limit of {limit}");
-        }
-        var instance = new InstanceId(r.InstanceId);
-        if (origin.Refuses(instance) is { } refusal)
-            return Error(ErrorCodes.InstanceEvent, refusal);
-        return await gate.AskAsync(ToCommand(r, instance, origin.AttemptOf(instance)), cancellation) switch
-        {
-            InstanceReply.Refused { Reason: Refusal.NotFound } missing =>
-                Error(ErrorCodes.InstanceEvent, missing.Text),
-            InstanceReply.Refused refused => new() { InstanceEvent = new() { Error = refused.Text } },
-            _ => new() { InstanceEvent = new() { Success = true } },
-        };
-    }
-
-    // An unknown number is a heartbeat, as in the reference: a newer client is at least alive.
-    private static InstanceCommand ToCommand(Wire.InstanceEvent r, InstanceId instance, Attempt? from) =>
-        r.EventType switch
-        {
-            Wire.InstanceEventType.EventCompleted =>
-                new InstanceCommand.ReportCompleted(instance, r.Payload.Memory, from),
-            Wire.InstanceEventType.EventFailed =>
-                new InstanceCommand.ReportFailed(instance, ErrorText(r.Payload), from),
-            Wire.InstanceEventType.EventSuspended => new InstanceCommand.ReportSuspended(instance, from),
-            Wire.InstanceEventType.EventCustom => new InstanceCommand.ReportCustom(
-                instance, r.HasSubtype ? r.Subtype : null, r.HasCheckpointId ? r.CheckpointId : null, r.Payload.Memory,
-                Timestamps.FromUnixMs(r.TimestampMs), from)
-            {
-                Request = Guid.NewGuid(),
-            },
-            _ => new InstanceCommand.Heartbeat(instance, from),
-        };
-
-    private static string ErrorText(ByteString payload)
-    {
-        if (payload.IsEmpty)
-            return "Unknown error";
-        try
-        {
-            return StrictUtf8.GetString(payload.Span);
-        }
-        catch (DecoderFallbackException)
-        {
-            return "Unknown error (binary payload)";
-        }
-    }
-
     private async ValueTask<Wire.RpcResponse> StatusAsync(
         Wire.GetInstanceStatusRequest r, WorkflowOrigin origin, CancellationToken cancellation)
     {
@@ -276,6 +226,11 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             status.Output = UnsafeByteOperations.UnsafeWrap(output);
         if (row.Error is not null)
             status.Error = row.Error;
+        if (status.HasOutput && status.CalculateSize() > options.Frames.PayloadBytesMax - Replies.Reserve)
+        {
+            status.Error = Replies.OutputLeftOut(status.Output.Length);
+            status.ClearOutput();
+        }
         return new() { GetInstanceStatus = status };
     }
 
@@ -316,31 +271,6 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             : null;
     }
 
-    private async ValueTask AcknowledgeAsync(Wire.SignalAck r, WorkflowOrigin origin, CancellationToken cancellation)
-    {
-        var instance = new InstanceId(r.InstanceId);
-        if (r.Acknowledged && Enum.IsDefined((SignalKind)(int)r.SignalType))
-        {
-            await gate.AskAsync(
-                new InstanceCommand.AcknowledgeSignal(
-                    instance, (SignalKind)(int)r.SignalType, origin.AttemptOf(instance)),
-                cancellation);
-        }
-    }
-
-    private async ValueTask RetryAsync(Wire.RetryAttemptEvent r, WorkflowOrigin origin, CancellationToken cancellation)
-    {
-        var instance = new InstanceId(r.InstanceId);
-        await gate.AskAsync(
-            new InstanceCommand.RecordRetry(
-                instance, r.CheckpointId, (int)Math.Min(r.AttemptNumber, int.MaxValue),
-                r.HasErrorMessage ? r.ErrorMessage : null, origin.AttemptOf(instance))
-            {
-                Request = Guid.NewGuid(),
-            },
-            cancellation);
-    }
-
     private static Wire.Signal? ToWire(InstanceId instance, PendingSignal? signal) => signal is null
         ? null
         : new Wire.Signal
@@ -350,14 +280,11 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
             Payload = UnsafeByteOperations.UnsafeWrap(signal.Payload),
         };
 
-    private static ByteString ToWire(ReadOnlyMemory<byte>? state) =>
-        state is { } bytes ? UnsafeByteOperations.UnsafeWrap(bytes) : ByteString.Empty;
-
     private static string TextOf(InstanceReply reply) => reply is InstanceReply.Refused refused
         ? refused.Text
         : throw new InvalidOperationException($"unexpected reply {reply.GetType().Name}");
 
-    private static Wire.RpcResponse Error(string code, string message) =>
+    internal static Wire.RpcResponse Error(string code, string message) =>
         new() { Error = new() { Code = code, Message = message } };
 
     private static InstanceId? InstanceOf(Wire.RpcRequest r) => r.RequestCase switch
@@ -374,7 +301,7 @@ public sealed class InstanceRequests(InstanceGate gate, Catalog catalog, EdgeOpt
         _ => null,
     };
 
-    private static string CodeOf(Wire.RpcRequest.RequestOneofCase request) => request switch
+    internal static string CodeOf(Wire.RpcRequest.RequestOneofCase request) => request switch
     {
         Wire.RpcRequest.RequestOneofCase.RegisterInstance => ErrorCodes.RegisterInstance,
         Wire.RpcRequest.RequestOneofCase.Checkpoint => ErrorCodes.Checkpoint,

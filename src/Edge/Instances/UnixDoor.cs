@@ -13,7 +13,7 @@ namespace Runtara.Edge.Instances;
 /// <summary>
 /// The instance protocol over a unix socket in each run directory (D7). A connection carries one request frame and
 /// then its response frame, again and again; requests without a reply on QUIC get an empty response once they are
-/// durable. Who needs several at once opens several connections.
+/// durable, and an error when they are not. Who needs several at once opens several connections.
 /// </summary>
 public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger<UnixDoor> log)
     : IInstanceDoor
@@ -110,7 +110,9 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
             return false;
         }
         var response = await requests.HandleAsync(read.Message, origin, cancellation);
-        FrameWriter.Write(output, FrameType.Response, response ?? new Wire.RpcResponse());
+        Replies.Write(
+            output, response ?? new Wire.RpcResponse(), options,
+            text => InstanceRequests.Error(InstanceRequests.CodeOf(read.Message.RequestCase), text));
         return !(await output.FlushAsync(cancellation)).IsCompleted;
     }
 

@@ -92,6 +92,9 @@ public sealed partial class Catalog
                 ReadCustomSignalSql, token, IdOf(id), DataParameter.Int64("number", number)),
             cancellation));
 
+    /// <summary>How long writes wait for a lost database.</summary>
+    public TimeSpan ReconnectTimeout => _database.ReconnectTimeout;
+
     /// <summary>Why the database cannot be used now; null while nothing is known to be wrong.</summary>
     public string? Trouble => _database.Trouble;
 

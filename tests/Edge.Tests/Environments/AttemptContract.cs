@@ -89,6 +89,27 @@ public abstract class AttemptContract(EdgeHost edge)
         var heard = Assert.IsType<InstanceCommand.PollSignals>(Assert.Single(asked));
         Assert.Equal((id, new Attempt(1), null), (heard.Instance.Value, heard.From, heard.CheckpointId));
     }
+
+    [Fact]
+    public async Task A_workflow_that_registered_over_QUIC_and_only_asks_for_its_status_is_heard()
+    {
+        var id = await edge.LaunchAsync();
+        var (asked, requests) = edge.NewRequests();
+        await using var server = await edge.NewInstanceServerAsync(requests, edge.Options);
+        server.Start();
+        await using var client = new QuicClient<Protocol.Instances.RpcRequest, Protocol.Instances.RpcResponse>(
+            server.Listener.LocalEndPoint, Protocol.Instances.RpcResponse.Parser);
+        var registered = await client.CallAsync(new()
+        {
+            RegisterInstance = new() { InstanceId = id, TenantId = EdgeHost.Tenant },
+        });
+        Assert.True(registered!.RegisterInstance.Success, registered.ToString());
+        asked.Clear();
+        var answer = await client.CallAsync(new() { GetInstanceStatus = new() { InstanceId = id } });
+        Assert.Equal(Protocol.Instances.InstanceStatus.StatusRunning, answer!.GetInstanceStatus.Status);
+        var heard = Assert.IsType<InstanceCommand.PollSignals>(Assert.Single(asked));
+        Assert.Equal((id, new Attempt(1)), (heard.Instance.Value, heard.From));
+    }
 }
 
 /// <inheritdoc />

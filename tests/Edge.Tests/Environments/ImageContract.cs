@@ -1,6 +1,8 @@
+using System.IO.Pipelines;
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Runtara.Edge.Tests.Harness;
+using Runtara.Persistence;
 using Runtara.Protocol;
 using Runtara.Protocol.Environments;
 
@@ -9,6 +11,8 @@ namespace Runtara.Edge.Tests.Environments;
 /// <summary>The image requests, and that an upload which fails leaves nothing.</summary>
 public abstract class ImageContract(EdgeHost edge)
 {
+    protected EdgeHost Edge => edge;
+
     protected string DirectoryPath => edge.DirectoryPath;
 
     private async Task<RpcResponse> CallAsync(RpcRequest request, ReadOnlyMemory<byte> after = default) =>
@@ -79,6 +83,23 @@ public abstract class ImageContract(EdgeHost edge)
     [Fact]
     public async Task A_name_has_at_most_255_characters() => Assert.Equal(
         "name must have at most 255 characters, not 256", (await RegisterAsync("t", new string('n', 256))).Error);
+
+    [Fact]
+    public async Task A_description_has_a_limit()
+    {
+        var description = new string('d', 65_537);
+        const string Error = "description has 65537 characters, the limit is 65536 (edge.description-length-max)";
+        var inFrame = await CallAsync(new RpcRequest
+        {
+            RegisterImage = new()
+            {
+                TenantId = "t", Name = "n", Description = description, Binary = ByteString.CopyFrom(1),
+            },
+        });
+        Assert.Equal(Error, inFrame.RegisterImage.Error);
+        Assert.Equal(Error, (await UploadAsync(new() { TenantId = "t", Name = "n", Description = description }, [1]))
+            .Error);
+    }
 
     [Fact]
     public async Task An_image_needs_bytes()
@@ -253,6 +274,44 @@ public sealed class SqliteImageTests(EdgeHost edge) : ImageContract(edge)
         '\n',
         Directory.GetFiles(DirectoryPath, "*", SearchOption.AllDirectories)
             .Where(f => !Path.GetFileName(f).StartsWith("store.db", StringComparison.Ordinal)).Order()));
+
+    // PostgreSQL keeps images in its tables.
+    [Theory]
+    [InlineData("blobs", true)]
+    [InlineData("uploads", false)]
+    public async Task A_disk_that_fails_at_the_end_or_the_beginning_of_an_upload_is_named(string broken, bool atEnd)
+    {
+        var directory = Path.Combine(DirectoryPath, Edge.NewName("disk"));
+        await using var store = await Store.OpenAsync(
+            new StoreOptions { DatabaseUrl = await Edge.NewDatabaseAsync(), DataDirectory = directory }, default);
+        var requests = Edge.NewEnvironmentRequests(Edge.Gate, Edge.Options, store);
+        var bytes = new Pipe();
+        await bytes.Writer.WriteAsync(Executables.Static());
+        var images = Path.Combine(directory, "images");
+        if (!atEnd)
+            Break();
+        var answer = requests.RegisterStreamAsync(new() { TenantId = "t", Name = "n" }, bytes.Reader, default).AsTask();
+        if (atEnd)
+        {
+            await Eventually.HoldsAsync(() =>
+                Directory.Exists(Path.Combine(images, "uploads"))
+                && Directory.GetFiles(Path.Combine(images, "uploads")).Length > 0);
+            Break();
+        }
+        await bytes.Writer.CompleteAsync();
+        var error = (await answer).Error;
+        Assert.Equal(ErrorCodes.RegisterImageStream, error?.Code);
+        Assert.StartsWith("The image cannot be stored: ", error!.Message, StringComparison.Ordinal);
+
+        void Break()
+        {
+            var path = Path.Combine(images, broken);
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
+            Directory.CreateDirectory(images);
+            File.WriteAllText(path, "no directory");
+        }
+    }
 }
 
 [Collection(PostgresEdgeCollection.Name)]

@@ -168,6 +168,17 @@ public abstract class InstanceContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task The_variables_of_a_start_have_a_limit()
+    {
+        var request = Request();
+        request.Env.Add("A", new string('x', 65_535));
+        Assert.True((await StartAsync(request)).Success);
+        var large = Request();
+        large.Env.Add("A", new string('x', 65_536));
+        await RefusedAsync(large, "env has 65537 characters, the limit is 65536");
+    }
+
+    [Fact]
     public async Task A_start_launches_with_its_variables_and_shows_in_the_status()
     {
         var request = Request();

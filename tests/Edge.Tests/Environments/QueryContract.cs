@@ -261,6 +261,29 @@ public abstract class QueryContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task A_query_that_takes_too_long_is_to_ask_for_less_and_not_to_be_repeated()
+    {
+        var requests = edge.NewEnvironmentRequests(
+            edge.Gate, edge.Options with { RequestTimeout = TimeSpan.FromMilliseconds(1) });
+        foreach (var (request, code) in new (RpcRequest, string)[]
+        {
+            (new() { ListEvents = new() { InstanceId = Unknown } }, "LIST_EVENTS_ERROR"),
+            (new() { ListCheckpoints = new() { InstanceId = Unknown } }, "LIST_CHECKPOINTS_ERROR"),
+            (new() { ListInstances = new() }, "LIST_INSTANCES_ERROR"),
+            (new() { ListImages = new() }, "LIST_IMAGES_ERROR"),
+            (new() { GetTenantMetrics = new() { TenantId = "t" } }, "GET_TENANT_METRICS_ERROR"),
+        })
+        {
+            var late = await Eventually.IsAsync(
+                async () => await requests.HandleAsync(request, default), answer => answer.Error is not null);
+            Assert.Equal(
+                (code, "The query took longer than 0.001 s (edge.request-timeout): ask for less, for instance for a "
+                    + "shorter range of time or a smaller page"),
+                (late.Error.Code, late.Error.Message));
+        }
+    }
+
+    [Fact]
     public async Task Health_counts_instances_that_run()
     {
         await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");

@@ -97,7 +97,7 @@ public class EdgeHost : IAsyncLifetime
         await _host.StartAsync();
         _region = await _host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync();
         _gate = new InstanceGate(_region, Options, time);
-        var requests = new InstanceRequests(_gate, _store.Catalog, Options, time);
+        var requests = NewInstanceRequests(_gate, Options);
         Door = new UnixDoor(requests, Options, time, NullLogger<UnixDoor>.Instance);
         _certificate = QuicCertificate.LoadOrCreateSelfSigned(_directory);
         _instances = new InstanceQuicServer(
@@ -132,15 +132,31 @@ public class EdgeHost : IAsyncLifetime
     {
         var time = TimeProvider.System;
         return new EnvironmentQuicServer(
-            await ListenAsync(),
-            new EnvironmentRequests(_gate, _store.Catalog, _store.Images, Capabilities, options, time), options, time,
-            NullLogger.Instance);
+            await ListenAsync(), NewEnvironmentRequests(_gate, options), options, time, NullLogger.Instance);
     }
 
     /// <summary>Another server of the instance protocol; not started, and the caller's to dispose.</summary>
-    internal async Task<QuicServer> NewInstanceServerAsync(EdgeOptions options) => new InstanceQuicServer(
-        await ListenAsync(), new InstanceRequests(_gate, _store.Catalog, options, TimeProvider.System), options,
-        TimeProvider.System, NullLogger.Instance);
+    internal Task<QuicServer> NewInstanceServerAsync(EdgeOptions options) =>
+        NewInstanceServerAsync(NewInstanceRequests(_gate, options), options);
+
+    internal async Task<QuicServer> NewInstanceServerAsync(InstanceRequests requests, EdgeOptions options) =>
+        new InstanceQuicServer(await ListenAsync(), requests, options, TimeProvider.System, NullLogger.Instance);
+
+    /// <summary>The requests of workflows, with another gate or store than those of the doors.</summary>
+    internal InstanceRequests NewInstanceRequests(InstanceGate gate, EdgeOptions options, Store? store = null) =>
+        new(gate, (store ?? _store).Catalog, options, TimeProvider.System, NullLogger.Instance);
+
+    /// <summary>The requests of clients, with another gate or store than those of the door.</summary>
+    internal EnvironmentRequests NewEnvironmentRequests(
+        InstanceGate gate, EdgeOptions options, Store? store = null) => new(
+        gate, (store ?? _store).Catalog, (store ?? _store).Images, Capabilities, options, TimeProvider.System,
+        NullLogger.Instance);
+
+    /// <summary>A way to the instances on which only what passes arrives; nobody answers the rest.</summary>
+    internal InstanceGate NewGate(EdgeOptions options, Func<InstanceCommand, bool> passes) => new(
+        _host.Services.GetRequiredService<ActorSystem>().ActorOf(
+            Props.Create(typeof(DeafRegion), _region, passes)),
+        options, TimeProvider.System);
 
     private ValueTask<QuicListener> ListenAsync() => QuicListener.ListenAsync(
         new QuicServerOptions { Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = _certificate });
@@ -190,9 +206,7 @@ public class EdgeHost : IAsyncLifetime
         var asked = new ConcurrentQueue<InstanceCommand>();
         var region = _host.Services.GetRequiredService<ActorSystem>().ActorOf(
             Props.Create(typeof(RecordingRegion), _region, asked));
-        var requests = new InstanceRequests(
-            new InstanceGate(region, Options, TimeProvider.System), _store.Catalog, Options, TimeProvider.System);
-        return (asked, requests);
+        return (asked, NewInstanceRequests(new InstanceGate(region, Options, TimeProvider.System), Options));
     }
 
     /// <summary>The launch of this attempt fails.</summary>

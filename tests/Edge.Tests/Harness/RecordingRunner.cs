@@ -42,3 +42,13 @@ internal sealed class RecordingRegion(IActorRef region, ConcurrentQueue<Instance
         region.Forward(message);
     }
 }
+
+/// <summary>Leaves what does not pass unanswered.</summary>
+internal sealed class DeafRegion(IActorRef region, Func<InstanceCommand, bool> passes) : UntypedActor
+{
+    protected override void OnReceive(object message)
+    {
+        if (message is not InstanceCommand command || passes(command))
+            region.Forward(message);
+    }
+}

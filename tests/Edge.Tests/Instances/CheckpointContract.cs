@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
+using Runtara.Edge.Instances;
 using Runtara.Edge.Tests.Harness;
+using Runtara.Persistence;
 using Runtara.Protocol.Instances;
 
 namespace Runtara.Edge.Tests.Instances;
@@ -144,6 +146,42 @@ public abstract class CheckpointContract(EdgeHost edge)
             + "(edge.checkpoint-bytes-max)",
             refused.Message);
         Assert.False((await workflow.SaveAsync("k", new string('x', 1000))).Checkpoint.Found);
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task A_key_with_a_NUL_is_refused_and_one_that_looks_like_it_in_a_table_is_another(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        const string Rule = "Validation error for 'checkpoint_id': checkpoint_id must not have a NUL";
+        var saved = (await workflow.SaveAsync("a\0", "one")).Error;
+        Assert.Equal(("CHECKPOINT_ERROR", Rule), (saved?.Code, saved?.Message));
+        var slept = (await workflow.SleepAsync("a\0", 0)).Error;
+        Assert.Equal(("SLEEP_ERROR", Rule), (slept?.Code, slept?.Message));
+        Assert.False((await workflow.SaveAsync("a\uFFFD", "two")).Checkpoint.Found);
+        Assert.Equal("two", (await workflow.LoadAsync("a\uFFFD")).GetCheckpoint.State.ToStringUtf8());
+        Assert.False((await workflow.LoadAsync("a\0")).GetCheckpoint.Found);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_whose_row_has_gone_is_an_error_and_not_an_empty_state()
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, "quic");
+        await workflow.SaveAsync("k", "x");
+        await using var empty = await Store.OpenAsync(
+            new StoreOptions { DatabaseUrl = await edge.NewDatabaseAsync(), DataDirectory = edge.DirectoryPath },
+            default);
+        var requests = edge.NewInstanceRequests(edge.Gate, edge.Options, empty);
+        foreach (var (request, code) in new (RpcRequest, string)[]
+        {
+            (new() { GetCheckpoint = new() { InstanceId = workflow.Id, CheckpointId = "k" } }, "GET_CHECKPOINT_ERROR"),
+            (new() { Checkpoint = new() { InstanceId = workflow.Id, CheckpointId = "k" } }, "CHECKPOINT_ERROR"),
+        })
+        {
+            var answer = await requests.HandleAsync(request, new WorkflowOrigin.Connection(), default);
+            Assert.Equal(
+                (code, $"Checkpoint 'k' of instance '{workflow.Id}' is there no more: it has been removed"),
+                (answer!.Error?.Code, answer.Error?.Message));
+        }
     }
 
     [Fact]

@@ -137,6 +137,94 @@ public abstract class LifeContract(EdgeHost edge)
     }
 
     [Theory, MemberData(nameof(Doors))]
+    public async Task The_same_event_of_the_same_millisecond_is_stored_once(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var sent = workflow.Event(InstanceEventType.EventCustom, "1", "note");
+        var others = new InstanceEvent[4];
+        for (var i = 0; i < others.Length; i++)
+            others[i] = sent.Clone();
+        others[0].TimestampMs++;
+        others[1].Payload = ByteString.CopyFromUtf8("2");
+        others[2].Subtype = "other";
+        others[3].CheckpointId = "k";
+        foreach (var happened in (InstanceEvent[])[sent, sent, .. others, sent])
+            Assert.True((await workflow.CallAsync(new RpcRequest { InstanceEvent = happened }))!.InstanceEvent.Success);
+        Assert.Equal(5u, await CountCustomAsync(workflow.Id));
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task Equal_events_of_one_batch_and_events_without_a_time_are_each_stored(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var sent = workflow.Event(InstanceEventType.EventCustom, "1", "note");
+        var batch = new RpcRequest { InstanceEventBatch = new() { Events = { sent, sent } } };
+        await workflow.CallAsync(batch);
+        await workflow.CallAsync(batch);
+        Assert.Equal(2u, await CountCustomAsync(workflow.Id));
+        sent.TimestampMs = 0;
+        await workflow.CallAsync(new RpcRequest { InstanceEvent = sent });
+        await workflow.CallAsync(new RpcRequest { InstanceEvent = sent });
+        Assert.Equal(4u, await CountCustomAsync(workflow.Id));
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task A_retry_record_that_is_sent_again_is_stored_once(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var retry = new RetryAttemptEvent
+        {
+            InstanceId = workflow.Id, CheckpointId = "k", AttemptNumber = 2, ErrorMessage = "Timed out",
+        };
+        var next = retry.Clone();
+        next.AttemptNumber = 3;
+        foreach (var record in (RetryAttemptEvent[])[retry, retry, next, retry])
+            await workflow.CallAsync(new RpcRequest { RetryAttempt = record });
+        Assert.Equal(2u, await CountCustomAsync(workflow.Id));
+    }
+
+    [Theory, MemberData(nameof(Doors))]
+    public async Task The_names_in_an_event_and_the_text_of_a_retry_have_limits(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        var (subtype, checkpoint) = (
+            workflow.Event(InstanceEventType.EventCustom), workflow.Event(InstanceEventType.EventCustom));
+        subtype.Subtype = checkpoint.CheckpointId = new string('x', 1025);
+        foreach (var (happened, field) in new[] { (subtype, "subtype"), (checkpoint, "checkpoint_id") })
+        {
+            var refused = (await workflow.CallAsync(new RpcRequest { InstanceEvent = happened }))!.Error;
+            Assert.Equal(
+                ("INSTANCE_EVENT_ERROR", $"Validation error for '{field}': {field} has 1025 bytes, the limit is 1024 "
+                    + "(edge.key-bytes-max)"),
+                (refused?.Code, refused?.Message));
+        }
+        foreach (var (retry, error) in new (RetryAttemptEvent, string)[]
+        {
+            (new() { InstanceId = workflow.Id, CheckpointId = new string('x', 1025) },
+                "Validation error for 'checkpoint_id': checkpoint_id has 1025 bytes, the limit is 1024 "
+                + "(edge.key-bytes-max)"),
+            (new() { InstanceId = workflow.Id, ErrorMessage = new string('x', 2001) },
+                "Validation error for 'error_message': 2001 bytes are more than the limit of 2000 "
+                + "(edge.event-bytes-max)"),
+        })
+        {
+            var answer = await workflow.CallAsync(new RpcRequest { RetryAttempt = retry });
+            Assert.Equal(workflow.IsQuic ? null : error, answer?.Error?.Message);
+        }
+        Assert.Equal(0u, await CountCustomAsync(workflow.Id));
+    }
+
+    private async Task<uint> CountCustomAsync(string instance)
+    {
+        var list = await edge.Environment.CallAsync(
+            new Protocol.Environments.RpcRequest
+            {
+                ListEvents = new() { InstanceId = instance, EventType = "custom" },
+            });
+        return list!.ListEvents.TotalCount;
+    }
+
+    [Theory, MemberData(nameof(Doors))]
     public async Task Events_need_an_instance_that_exists(string door)
     {
         await using var workflow = await WorkflowClient.ConnectAsync(edge, door, edge.NewName());

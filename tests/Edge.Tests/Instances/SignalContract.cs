@@ -211,6 +211,32 @@ public abstract class SignalContract(EdgeHost edge)
         Assert.Equal(Wire.InstanceStatus.StatusCancelled, await StatusOfAsync(workflow.Id));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_stop_of_a_paused_or_a_hibernated_instance_cancels_it_at_once(bool hibernates)
+    {
+        var id = await edge.LaunchAsync();
+        await using var workflow = await WorkflowClient.ConnectAsync(edge, "socket", id, 1);
+        Assert.True((await workflow.RegisterAsync()).Success);
+        var sleeping = Task.CompletedTask;
+        if (hibernates)
+        {
+            sleeping = workflow.CallAsync(
+                new RpcRequest { Sleep = new() { InstanceId = id, CheckpointId = "nap", DurationMs = 600_000 } });
+        }
+        else
+        {
+            Assert.True((await workflow.ReportAsync(InstanceEventType.EventSuspended)).InstanceEvent.Success);
+        }
+        await Eventually.IsAsync(() => StatusOfAsync(id), status => status == Wire.InstanceStatus.StatusSuspended);
+        Assert.Equal("", await StopAsync(id));
+        var stopped = await StatusAsync(id);
+        Assert.Equal((Wire.InstanceStatus.StatusCancelled, true), (stopped.Status, stopped.HasFinishedAtMs));
+        await workflow.DisposeAsync();
+        await sleeping;
+    }
+
     [Theory, MemberData(nameof(Doors))]
     public async Task Custom_signals_of_a_key_come_one_after_the_other_each_until_progress_consumes_it(string door)
     {
