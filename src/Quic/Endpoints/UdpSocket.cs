@@ -24,17 +24,20 @@ internal sealed unsafe class UdpSocket : IDisposable
 
     public UdpSocket(IPEndPoint bind, int receiveBuffer, int sendBuffer)
     {
-        _socket = new Socket(bind.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         try
         {
-            _socket.Blocking = false;
-            _socket.ReceiveBufferSize = receiveBuffer;
-            _socket.SendBufferSize = sendBuffer;
+            // Throws where the system has no such family: IPv6 may be switched off.
+            _socket = new Socket(bind.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { Blocking = false };
+            // 0 would be the smallest that the kernel has, not its default.
+            if (receiveBuffer > 0)
+                _socket.ReceiveBufferSize = receiveBuffer;
+            if (sendBuffer > 0)
+                _socket.SendBufferSize = sendBuffer;
             _socket.Bind(bind);
         }
         catch (SocketException e)
         {
-            _socket.Dispose();
+            _socket?.Dispose();
             throw new QuicException($"UDP {bind} cannot be bound: {e.Message}", 0, e);
         }
         Local = (IPEndPoint)_socket.LocalEndPoint!;
