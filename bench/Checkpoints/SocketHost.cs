@@ -7,6 +7,7 @@ using Runtara.Actors.Instances;
 using Runtara.Edge;
 using Runtara.Edge.Instances;
 using Runtara.Persistence;
+using Runtara.Protocol;
 
 namespace Runtara.Bench.Checkpoints;
 
@@ -32,7 +33,7 @@ internal sealed class SocketHost(string directory, string databaseUrl, int insta
         using var gate = new InstanceGate(region, edge, TimeProvider.System);
         var door = new UnixDoor(
             new InstanceRequests(gate, store.Catalog, edge, TimeProvider.System, NullLogger.Instance), edge,
-            TimeProvider.System, NullLogger<UnixDoor>.Instance);
+            new FrameBudget(edge.FramesBytesMax), TimeProvider.System, NullLogger<UnixDoor>.Instance);
         var opened = new List<IAsyncDisposable>();
         var run = Guid.NewGuid().ToString("N")[..12];
         for (var i = 0; i < instances; i++)

@@ -9,6 +9,15 @@ public sealed record EdgeOptions
     /// <summary>What a frame may be. Default 64 MiB; 30 s of silence inside a frame drop the stream.</summary>
     public FrameLimits Frames { get; init; } = new();
 
+    /// <summary>
+    /// Bytes of large frames that the daemon keeps at once, of all who send some, beside
+    /// <see cref="FrameBudget.OwnBytes"/> of each. Default 512 MiB.
+    /// </summary>
+    public long FramesBytesMax { get; init; } = 512L << 20;
+
+    /// <summary>Bytes that one connection, or the door of one run directory, may have of that: two frames.</summary>
+    internal long ShareBytesMax => 2L * Frames.PayloadBytesMax;
+
     /// <summary>How long a request may take before the caller hears that it did not succeed. Default 30 s.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -50,6 +59,9 @@ public sealed record EdgeOptions
 
     /// <summary>The largest output. Default 64 MiB.</summary>
     public int OutputBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>The largest metadata of an image. Default 1 MiB.</summary>
+    public int MetadataBytesMax { get; init; } = 1 << 20;
 
     /// <summary>The largest image. Default 2 GiB.</summary>
     public long ImageBytesMax { get; init; } = 2L << 30;

@@ -15,6 +15,9 @@ internal static partial class Logs
     [LoggerMessage(Level = LogLevel.Debug, Message = "a {Protocol} stream broke: {Reason}")]
     public static partial void StreamBroke(this ILogger log, string protocol, string reason);
 
+    [LoggerMessage(Level = LogLevel.Debug, Message = "a {Protocol} reply was dropped: its reader does not take it")]
+    public static partial void ReplyDropped(this ILogger log, string protocol);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "a {Protocol} request failed")]
     public static partial void RequestFailed(this ILogger log, Exception cause, string protocol);
 
@@ -27,4 +30,7 @@ internal static partial class Logs
         Level = LogLevel.Warning,
         Message = "the socket of instance {InstanceId} cannot take a connection now; it tries again until it can")]
     public static partial void NotAccepted(this ILogger log, Exception cause, string instanceId);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Protocol} requests are not accepted any more")]
+    public static partial void DoorFailed(this ILogger log, Exception cause, string protocol);
 }

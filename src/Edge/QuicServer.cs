@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Runtara.Protocol;
 using Runtara.Quic;
 
 namespace Runtara.Edge;
@@ -9,15 +10,22 @@ namespace Runtara.Edge;
 /// begun, for a while.
 /// </summary>
 public abstract class QuicServer(
-    QuicListener listener, string protocol, TimeSpan stopGrace, TimeProvider time, ILogger log) : IAsyncDisposable
+    QuicListener listener, string protocol, EdgeOptions options, FrameBudget frames, TimeProvider time, ILogger log)
+    : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Exception> _failed =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private Task _accepting = Task.CompletedTask;
     private volatile bool _refusing;
 
     // The server itself counts as one, so that nothing is over before it stops.
     private int _underWay = 1;
+
+    /// <summary>The limits of this server.</summary>
+    protected EdgeOptions Options { get; } = options;
 
     /// <summary>The word for this protocol in log lines.</summary>
     protected string Protocol { get; } = protocol;
@@ -31,6 +39,9 @@ public abstract class QuicServer(
     /// <summary>The listener that is served.</summary>
     public QuicListener Listener { get; } = listener;
 
+    /// <summary>Completes when no connection is accepted any more though nobody stopped it, with the cause.</summary>
+    public Task<Exception> Failed => _failed.Task;
+
     /// <summary>Begins to serve.</summary>
     public void Start()
     {
@@ -42,20 +53,37 @@ public abstract class QuicServer(
     protected virtual object? NewConnection() => null;
 
     /// <summary>
-    /// Serves one stream. The stream is closed by the caller: FIN when this returns, RESET when it throws.
+    /// Serves one stream. The stream is closed by the caller: FIN when this returns, RESET when it throws. A reply is
+    /// only written here; that it arrives is the caller's care.
     /// </summary>
-    protected abstract Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation);
+    protected abstract Task ServeAsync(
+        QuicStream stream, FrameLimits limits, object? connection, CancellationToken cancellation);
+
+    /// <summary>The next connection; null once the listener is closed.</summary>
+    protected virtual ValueTask<QuicConnection?> NextConnectionAsync() => Listener.AcceptAsync();
 
     private async Task AcceptAsync()
     {
-        while (await Listener.AcceptAsync() is { } connection)
-            _ = ServeConnectionAsync(connection);
+        try
+        {
+            while (await NextConnectionAsync() is { } connection)
+                _ = ServeConnectionAsync(connection);
+        }
+        catch (Exception e)
+        {
+            Log.DoorFailed(e, Protocol);
+            _failed.SetResult(e);
+        }
     }
 
     private async Task ServeConnectionAsync(QuicConnection connection)
     {
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
         var kept = NewConnection();
+        var limits = Options.Frames with
+        {
+            StallBeforeFirstByte = true, Share = frames.NewShare(Options.ShareBytesMax),
+        };
         try
         {
             while (await connection.AcceptStreamAsync(gone.Token) is { } stream)
@@ -63,7 +91,7 @@ public abstract class QuicServer(
                 if (_refusing)
                     await RefuseAsync(stream);
                 else
-                    _ = ServeStreamAsync(stream, kept, gone.Token);
+                    _ = ServeStreamAsync(stream, limits, kept, gone.Token);
             }
         }
         catch (OperationCanceledException)
@@ -80,12 +108,13 @@ public abstract class QuicServer(
         return stream.DisposeAsync();
     }
 
-    private async Task ServeStreamAsync(QuicStream stream, object? connection, CancellationToken cancellation)
+    private async Task ServeStreamAsync(
+        QuicStream stream, FrameLimits limits, object? connection, CancellationToken cancellation)
     {
         Interlocked.Increment(ref _underWay);
         try
         {
-            await ServeAsync(stream, connection, cancellation);
+            await ServeAsync(stream, limits, connection, cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -103,7 +132,33 @@ public abstract class QuicServer(
         finally
         {
             await stream.DisposeAsync();
+            await DeliverAsync(stream, limits, cancellation);
             Leave();
+        }
+    }
+
+    // What the transport keeps of small replies is bounded by the number of streams; a large one is for its reader to
+    // take, as fast as frames must come.
+    private async ValueTask DeliverAsync(QuicStream stream, FrameLimits limits, CancellationToken cancellation)
+    {
+        var bytes = stream.UnacknowledgedBytes;
+        if (bytes <= FrameBudget.FreeBytes)
+            return;
+        var since = Time.GetTimestamp();
+        for (var left = bytes; left > 0;)
+        {
+            var over = stream.Over;
+            await over.WaitAsync(limits.StallTimeout, Time, cancellation)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (over.IsCompleted || cancellation.IsCancellationRequested)
+                return;
+            var before = left;
+            left = stream.UnacknowledgedBytes;
+            if (left < before && Time.GetElapsedTime(since) < limits.WholeWithin(bytes))
+                continue;
+            Log.ReplyDropped(Protocol);
+            stream.Abort(0);
+            return;
         }
     }
 
@@ -114,20 +169,26 @@ public abstract class QuicServer(
     }
 
     /// <summary>
-    /// Accepts nothing new, waits for the requests under way as long as the grace allows, cancels what is left of them,
-    /// and tells every peer.
+    /// Accepts nothing new, waits for the requests under way and the way of their replies as long as the grace allows,
+    /// cancels what is left of them, and tells every peer.
     /// </summary>
     public async ValueTask DisposeAsync()
     {
         _refusing = true;
         Listener.StopAccepting();
         Leave();
-        await ((Task)_answered.Task.WaitAsync(stopGrace, Time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await AnsweredAsync().WaitAsync(Options.StopGrace, Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _stopping.CancelAsync();
         await Listener.CloseAsync(0, "server closing");
         await Listener.DisposeAsync();
         await _accepting;
         _stopping.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private async Task AnsweredAsync()
+    {
+        await _answered.Task;
+        await Listener.DeliverAsync();
     }
 }

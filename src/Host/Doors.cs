@@ -11,6 +11,7 @@ using Runtara.Edge;
 using Runtara.Edge.Environments;
 using Runtara.Edge.Instances;
 using Runtara.Persistence;
+using Runtara.Protocol;
 using Runtara.Quic;
 
 namespace Runtara.Daemon;
@@ -22,6 +23,8 @@ internal sealed class Doors(
     DaemonOptions options, Catalog catalog, IImageStore images, IServiceProvider services, TimeProvider time,
     IHostApplicationLifetime lifetime, ILoggerFactory logs) : IHostedService
 {
+    private readonly FrameBudget _frames = new(options.Edge.FramesBytesMax);
+    private volatile bool _hasFailed;
     private InstanceGate? _gate;
     private EnvironmentQuicServer? _environment;
     private InstanceQuicServer? _instance;
@@ -30,13 +33,26 @@ internal sealed class Doors(
     public ICapabilityRunner Capabilities { get; set; } = null!;
 
     /// <summary>Whether requests are served.</summary>
-    public bool AreOpen { get; private set; }
+    public bool AreOpen { get => field && !_hasFailed; private set; }
 
     /// <summary>
     /// The sockets in run directories; made before the doors open, because the runner may start first.
     /// </summary>
-    public IInstanceDoor OfRunDirectories(IActorRef instances) =>
-        new UnixDoor(Requests(Gate(instances)), options.Edge, time, logs.CreateLogger<UnixDoor>());
+    public IInstanceDoor OfRunDirectories(IActorRef instances)
+    {
+        var door = new UnixDoor(
+            Requests(Gate(instances)), options.Edge, _frames, time, logs.CreateLogger<UnixDoor>());
+        _ = StopAfterAsync(door.Failed);
+        return door;
+    }
+
+    // Nobody would come in any more, and only a new start opens the door again.
+    internal async Task StopAfterAsync(Task<Exception> failure)
+    {
+        await failure;
+        _hasFailed = true;
+        lifetime.StopApplication();
+    }
 
     /// <summary>Throws <see cref="QuicException"/> when the self-signed certificate is there and is no good.</summary>
     public static void CheckOwnCertificate(DaemonOptions options)
@@ -77,12 +93,13 @@ internal sealed class Doors(
             log.CertificateExpired(options.CertificateFile, certificate.NotAfter);
         _instance = new InstanceQuicServer(
             await ListenAsync(options.InstanceListen, certificate, cancellationToken),
-            Requests(gate), options.Edge, time,
-            log);
+            Requests(gate), options.Edge, _frames, time, log);
         _environment = new EnvironmentQuicServer(
             await ListenAsync(options.EnvironmentListen, certificate, cancellationToken),
-            new EnvironmentRequests(gate, catalog, images, Capabilities, options.Edge, time, log), options.Edge, time,
-            log);
+            new EnvironmentRequests(gate, catalog, images, Capabilities, options.Edge, time, log), options.Edge,
+            _frames, time, log);
+        _ = StopAfterAsync(_instance.Failed);
+        _ = StopAfterAsync(_environment.Failed);
         _instance.Start();
         _environment.Start();
         AreOpen = true;
@@ -104,6 +121,7 @@ internal sealed class Doors(
                 IdleTimeout = options.QuicIdleTimeout,
                 KeepAlive = options.QuicKeepAlive,
                 MaxBidirectionalStreams = options.QuicStreamsMax,
+                ConnectionWindowBytes = QuicServerOptions.WindowFor(options.QuicStreamsMax),
                 MaxPendingHandshakes = options.QuicHandshakesMax,
                 SocketReceiveBufferBytes = checked((int)options.QuicReceiveBuffer),
                 SocketSendBufferBytes = checked((int)options.QuicSendBuffer),

@@ -46,8 +46,14 @@ public enum FrameOutcome
     /// <summary>The stream ended or broke within a frame.</summary>
     Truncated,
 
-    /// <summary>No byte came for <see cref="FrameLimits.StallTimeout"/> within a frame.</summary>
+    /// <summary>
+    /// No byte came for <see cref="FrameLimits.StallTimeout"/> within a frame, or a frame that has room of a
+    /// <see cref="FrameShare"/> came more slowly than <see cref="FrameLimits.BytesPerSecondMin"/>.
+    /// </summary>
     Stalled,
+
+    /// <summary><see cref="FrameLimits.Share"/> had no room for <see cref="FrameLimits.StallTimeout"/>.</summary>
+    NoRoom,
 
     /// <summary>The payload is not the protobuf message expected, or holds a string that is not UTF-8.</summary>
     Malformed,
@@ -73,6 +79,23 @@ public sealed record FrameLimits
     /// connection open between requests, or a server that thinks, is not stalled.
     /// </summary>
     public bool StallBeforeFirstByte { get; init; }
+
+    /// <summary>
+    /// Where a payload of more than <see cref="FrameBudget.FreeBytes"/> takes room before it is read. Default null: it
+    /// takes none.
+    /// </summary>
+    public FrameShare? Share { get; init; }
+
+    /// <summary>
+    /// A payload that has room must come whole within <see cref="StallTimeout"/> and the time that it takes at this
+    /// rate, so that no drip keeps it for ever. Default 64 KiB a second.
+    /// </summary>
+    public int BytesPerSecondMin { get; init; } = 64 * 1024;
+
+    /// <summary>The longest that so many bytes may take; infinite when nothing stalls.</summary>
+    public TimeSpan WholeWithin(long bytes) => StallTimeout == Timeout.InfiniteTimeSpan
+        ? Timeout.InfiniteTimeSpan
+        : StallTimeout + TimeSpan.FromSeconds((double)bytes / BytesPerSecondMin);
 }
 
 /// <summary>The result of reading one frame.</summary>
@@ -87,6 +110,12 @@ public readonly record struct FrameRead<T>(FrameOutcome Outcome, FrameType Type,
     /// <summary>A whole frame arrived; <see cref="Message"/> is there.</summary>
     [MemberNotNullWhen(true, nameof(Message))]
     public bool IsComplete => Outcome == FrameOutcome.Complete;
+
+    /// <summary>
+    /// The room that the frame has of <see cref="FrameLimits.Share"/>, or null. Dispose of it when nothing refers to
+    /// the message any more.
+    /// </summary>
+    public IDisposable? Room { get; init; }
 }
 
 /// <summary>A message does not fit into a frame.</summary>

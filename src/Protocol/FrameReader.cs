@@ -11,6 +11,8 @@ public static class FrameReader
     /// Reads one frame and decodes its payload. Whatever the peer sends ends in an outcome, not in an exception.
     /// Memory follows the bytes that arrive, never the length announced. Bytes after the frame stay in the pipe.
     /// After any outcome but <see cref="FrameOutcome.Complete"/> the position in the pipe means nothing: drop it.
+    /// A large frame takes room of <see cref="FrameLimits.Share"/> before it leaves the pipe; only a complete one still
+    /// has it then.
     /// </summary>
     /// <typeparam name="T">Message expected.</typeparam>
     /// <param name="input">Where the bytes come from. Not completed by this method.</param>
@@ -37,10 +39,10 @@ public static class FrameReader
             var buffer = result.Buffer;
             if (!result.IsCanceled && FrameHeader.TryRead(buffer, out var header)
                 && header.Check(limits) == FrameOutcome.Complete
-                && buffer.Length >= FrameHeader.Bytes + header.PayloadBytes)
+                && buffer.Length >= FrameHeader.Bytes + header.PayloadBytes && TryReserve(limits, header, out var room))
             {
                 var payload = buffer.Slice(FrameHeader.Bytes, header.PayloadBytes);
-                var read = Parse(parser, header.Type, payload);
+                var read = Parse(parser, header.Type, payload, room);
                 input.AdvanceTo(payload.End);
                 return new ValueTask<FrameRead<T>>(read);
             }
@@ -54,16 +56,41 @@ public static class FrameReader
         }
     }
 
-    internal static FrameRead<T> Parse<T>(MessageParser<T> parser, FrameType type, in ReadOnlySequence<byte> payload)
+    /// <summary>Whether the frame may be read: it needs no room, or has it now.</summary>
+    internal static bool TryReserve(FrameLimits limits, FrameHeader header, out IDisposable? room)
+    {
+        room = null;
+        if (limits.Share is not { } share || header.PayloadBytes <= FrameBudget.FreeBytes)
+            return true;
+        room = share.TryReserve(header.PayloadBytes);
+        return room is not null;
+    }
+
+    internal static FrameRead<T> Parse<T>(
+        MessageParser<T> parser, FrameType type, in ReadOnlySequence<byte> payload, IDisposable? room)
         where T : class, IMessage<T>
     {
         try
         {
-            return new FrameRead<T>(FrameOutcome.Complete, type, parser.ParseFrom(payload), null);
+            var message = parser.ParseFrom(payload);
+            // A parser may leave out what it does not know, and the rest may last for hours.
+            if (room is not null && message.CalculateSize() <= FrameBudget.FreeBytes)
+            {
+                room.Dispose();
+                room = null;
+            }
+
+            return new FrameRead<T>(FrameOutcome.Complete, type, message, null) { Room = room };
         }
         catch (InvalidProtocolBufferException malformed)
         {
+            room?.Dispose();
             return new FrameRead<T>(FrameOutcome.Malformed, type, null, malformed.Message);
+        }
+        catch
+        {
+            room?.Dispose();
+            throw;
         }
     }
 }

@@ -43,6 +43,10 @@ public sealed class QuicListener : IAsyncDisposable
     /// null. Connections that were accepted go on.</summary>
     public void StopAccepting() => _endpoint.StopAccepting();
 
+    /// <summary>Completes when the outputs that are completed by now have reached their peers, or cannot any
+    /// more.</summary>
+    public async ValueTask DeliverAsync(CancellationToken ct = default) => await _endpoint.DeliverAsync().WaitAsync(ct);
+
     /// <summary>Stops accepting, sends CONNECTION_CLOSE with this code and reason on every connection (after one last
     /// attempt to send what their streams have queued), and closes the socket at most 200 ms later.</summary>
     public async ValueTask CloseAsync(long errorCode, string reason, CancellationToken ct = default)

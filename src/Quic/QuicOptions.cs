@@ -18,6 +18,8 @@ public enum QuicCongestionControl
 /// <summary>How a <see cref="QuicListener"/> serves.</summary>
 public sealed record QuicServerOptions
 {
+    private const int UnreadDefault = 8 << 10, StreamWindowDefault = 1_250_000, WindowDefault = 20 << 20;
+
     /// <summary>Address and UDP port to bind; port 0 takes a free one.</summary>
     public required IPEndPoint Listen { get; init; }
 
@@ -42,10 +44,16 @@ public sealed record QuicServerOptions
     public int MaxBidirectionalStreams { get; init; } = 1000;
 
     /// <summary>Bytes that a peer may send on one stream ahead of the reader. Default 1,250,000.</summary>
-    public int StreamWindowBytes { get; init; } = 1_250_000;
+    public int StreamWindowBytes { get; init; } = StreamWindowDefault;
 
-    /// <summary>Bytes that a peer may send on one connection ahead of the readers. Default 16 MiB.</summary>
-    public int ConnectionWindowBytes { get; init; } = 16 << 20;
+    /// <summary>Bytes that a peer may send on a stream of its own before anything of it was read; from then on it is
+    /// <see cref="StreamWindowBytes"/>, unless that is less. Default 8 KiB: as many streams as may be open do not fill
+    /// the connection's window while nobody reads them, so those that are read go on.</summary>
+    public int UnreadStreamBytes { get; init; } = UnreadDefault;
+
+    /// <summary>Bytes that a peer may send on one connection ahead of the readers. Default 20 MiB; see
+    /// <see cref="WindowFor"/>.</summary>
+    public int ConnectionWindowBytes { get; init; } = WindowDefault;
 
     /// <summary>Unfinished handshakes kept at once; more are dropped unanswered. Default 10,000.</summary>
     public int MaxPendingHandshakes { get; init; } = 10_000;
@@ -57,18 +65,23 @@ public sealed record QuicServerOptions
     /// <summary>Connections kept at once; more are refused with CONNECTION_REFUSED. Default 65,536.</summary>
     public int MaxConnections { get; init; } = 65_536;
 
-    /// <summary>SO_RCVBUF in bytes, capped by net.core.rmem_max. Default 2 MiB.</summary>
+    /// <summary>SO_RCVBUF in bytes, capped by net.core.rmem_max. Default 2 MiB; 0 leaves the system's.</summary>
     public int SocketReceiveBufferBytes { get; init; } = 2 << 20;
 
-    /// <summary>SO_SNDBUF in bytes, capped by net.core.wmem_max. Default 2 MiB.</summary>
+    /// <summary>SO_SNDBUF in bytes, capped by net.core.wmem_max. Default 2 MiB; 0 leaves the system's.</summary>
     public int SocketSendBufferBytes { get; init; } = 2 << 20;
 
     /// <summary>Default CUBIC.</summary>
     public QuicCongestionControl CongestionControl { get; init; } = QuicCongestionControl.Cubic;
 
+    /// <summary>A connection window in which so many streams that nobody reads leave room for one that is read. The
+    /// peer hears of a wider window when half of it was read.</summary>
+    public static int WindowFor(int streams) =>
+        (int)Math.Clamp(2 * ((long)streams * UnreadDefault + StreamWindowDefault), WindowDefault, int.MaxValue);
+
     internal ConnectionSettings ToConnectionSettings() => new(
-        IdleTimeout, KeepAlive, HandshakeTimeout, MaxBidirectionalStreams, StreamWindowBytes, ConnectionWindowBytes,
-        CongestionControl);
+        IdleTimeout, KeepAlive, HandshakeTimeout, MaxBidirectionalStreams, StreamWindowBytes,
+        Math.Min(UnreadStreamBytes, StreamWindowBytes), ConnectionWindowBytes, CongestionControl);
 }
 
 /// <summary>How <see cref="QuicConnection.ConnectAsync"/> connects.</summary>
@@ -111,8 +124,8 @@ public sealed record QuicClientOptions
     public QuicCongestionControl CongestionControl { get; init; } = QuicCongestionControl.Cubic;
 
     internal ConnectionSettings ToConnectionSettings() => new(
-        IdleTimeout, KeepAlive, ConnectTimeout, MaxBidirectionalStreams, StreamWindowBytes, ConnectionWindowBytes,
-        CongestionControl);
+        IdleTimeout, KeepAlive, ConnectTimeout, MaxBidirectionalStreams, StreamWindowBytes, StreamWindowBytes,
+        ConnectionWindowBytes, CongestionControl);
 }
 
 /// <summary>What both roles tell ngtcp2 about a new connection.</summary>
@@ -122,6 +135,7 @@ internal sealed record ConnectionSettings(
     TimeSpan HandshakeTimeout,
     int MaxStreams,
     int StreamWindowBytes,
+    int UnreadStreamBytes,
     int ConnectionWindowBytes,
     QuicCongestionControl CongestionControl)
 {
@@ -132,6 +146,7 @@ internal sealed record ConnectionSettings(
         ArgumentOutOfRangeException.ThrowIfLessThan(KeepAlive, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxStreams);
         ArgumentOutOfRangeException.ThrowIfLessThan(StreamWindowBytes, 1024);
+        ArgumentOutOfRangeException.ThrowIfLessThan(UnreadStreamBytes, 1024);
         ArgumentOutOfRangeException.ThrowIfLessThan(ConnectionWindowBytes, StreamWindowBytes);
         return this;
     }

@@ -47,7 +47,8 @@ public abstract class ReplyContract(EdgeHost edge)
         var overQuic = await client.CallAsync(request);
         Assert.Equal(("GET_CHECKPOINT_ERROR", Text), (overQuic!.Error?.Code, overQuic.Error?.Message));
 
-        var door = new UnixDoor(requests, options, TimeProvider.System, NullLogger<UnixDoor>.Instance);
+        var door = new UnixDoor(
+            requests, options, edge.Frames, TimeProvider.System, NullLogger<UnixDoor>.Instance);
         var path = Path.Combine(edge.DirectoryPath, $"{edge.NewName("s")}.sock");
         await using var open = await door.OpenAsync(new(workflow.Id), new(EdgeHost.Tenant), new(0), path, default);
         var overSocket = await WorkflowClient.CallSocketAsync(path, request);

@@ -7,6 +7,7 @@ using Runtara.EndToEnd.Tests.Harness;
 using Runtara.EndToEnd.Tests.Hostile;
 using Runtara.Protocol;
 using Runtara.Protocol.Environments;
+using Runtara.Quic;
 using Xunit.Abstractions;
 using Ins = Runtara.Protocol.Instances;
 
@@ -64,6 +65,77 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
             $"seed {_seed}: the socket no longer answers");
         var status = await daemon.Client.StatusAsync(Idler);
         Assert.True(status.Status == InstanceStatus.StatusRunning, $"seed {_seed}: the instance is {status}");
+    }
+
+    [Fact]
+    public async Task Frames_that_never_end_on_each_connection_of_a_socket_take_the_room_of_two()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync();
+        await StartIdlerAsync(daemon);
+        using var door = new ShortPath(daemon.RunDirectory(Tenant, Idler));
+        var path = new UnixDomainSocketEndPoint(Path.Combine(door.Path, "runtara.sock"));
+        await WithstandAsync(daemon, async (frame, leave) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            using var closing = leave.Register(socket.Dispose);
+            await socket.ConnectAsync(path, leave);
+            foreach (var piece in frame)
+                await socket.SendAsync(piece, leave);
+            return socket;
+        });
+    }
+
+    [Fact]
+    public async Task Frames_that_never_end_on_each_stream_of_a_connection_take_the_room_of_two()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync();
+        await using var connection = await QuicConnection.ConnectAsync(
+            new QuicClientOptions { Remote = daemon.Instance, Trust = QuicTrust.AcceptAny });
+        await WithstandAsync(daemon, async (frame, leave) =>
+        {
+            var stream = await connection.OpenStreamAsync(leave);
+            foreach (var piece in frame)
+                await stream.Output.WriteAsync(piece, leave);
+            return stream;
+        });
+    }
+
+    /// <summary>Sends frames that lack their last byte, and looks at the daemon while it has them.</summary>
+    private async Task WithstandAsync(
+        DaemonProcess daemon, Func<IEnumerable<byte[]>, CancellationToken, Task<object>> send)
+    {
+        const int frames = 64, pieceBytes = 64 << 10, pieces = FrameLimits.ProtocolPayloadBytesMax / pieceBytes;
+        byte[] header = [4, 0, 0, 0, 0, 1];
+        var unfinished = Enumerable.Repeat(new byte[pieceBytes], pieces - 1)
+            .Prepend(header).Append(new byte[pieceBytes - 1]);
+        var before = await ResidentMemory.LowestAsync(daemon);
+        using var leave = new CancellationTokenSource();
+        var sending = Enumerable.Range(0, frames).Select(_ => Task.Run(() => send(unfinished, leave.Token))).ToArray();
+        await Eventually.IsAsync(
+            () => Task.FromResult(sending.Count(s => s.IsCompletedSuccessfully)), sent => sent >= 2, Minute,
+            "two frames are there but for a byte");
+        var peak = daemon.MemoryBytes;
+        for (var i = 0; i < 50; i++)
+        {
+            await Eventually.PauseAsync();
+            peak = Math.Max(peak, daemon.MemoryBytes);
+        }
+        var answer = await daemon.Client.CallAsync(new RpcRequest
+        {
+            StartInstance = new()
+            {
+                TenantId = Tenant, ImageId = "none", Input = ByteString.CopyFrom(new byte[300_000]),
+            },
+        });
+        var figures = $"{sending.Count(s => s.IsCompletedSuccessfully)} of {frames} sent; memory "
+            + $"{Megabytes(before)} before, {Megabytes(peak)} at most";
+        output.WriteLine(figures);
+        await leave.CancelAsync();
+        await Task.WhenAll(sending).ContinueWith(static _ => { }, TaskScheduler.Default);
+        Assert.Contains("not found", answer.StartInstance.Error);
+        Assert.True(peak - before < 5L * FrameLimits.ProtocolPayloadBytesMax, figures);
     }
 
     private async Task SurviveAsync(

@@ -1,3 +1,4 @@
+using Akka.Configuration;
 using Runtara.Daemon.Configuration;
 
 namespace Runtara.Host.Tests;
@@ -18,7 +19,8 @@ public sealed class LimitsTests
             (16 << 20, 4 << 20, 16 << 20, 64 << 20),
             (edge.CheckpointBytesMax, edge.EventBytesMax, edge.InputBytesMax, edge.OutputBytesMax));
         Assert.Equal(64L << 20, _options.Runner.OutputBytesMax);
-        Assert.Equal(2L << 30, edge.ImageBytesMax);
+        Assert.Equal((2L << 30, 1 << 20), (edge.ImageBytesMax, edge.MetadataBytesMax));
+        Assert.Equal((512L << 20, 64 << 10), (edge.FramesBytesMax, edge.Frames.BytesPerSecondMin));
         Assert.Equal(1000, edge.PageMax);
     }
 
@@ -36,4 +38,14 @@ public sealed class LimitsTests
         Assert.Equal(120, instances.StaleAfter.TotalSeconds);
         Assert.Equal((10, 2), (instances.HibernateAfter.TotalSeconds, instances.HibernateIdle.TotalSeconds));
     }
+
+    [Theory]
+    [InlineData(
+        "edge.frames-bytes-max=1MiB",
+        "runtara.edge.frames-bytes-max: must not be less than runtara.edge.frame-bytes-max")]
+    [InlineData("edge.frame-rate-min=0", "runtara.edge.frame-rate-min: must be at least 1 byte a second")]
+    public void A_limit_that_lets_no_frame_in_is_refused(string setting, string problem) => Assert.Contains(
+        problem,
+        Assert.Throws<ConfigurationException>(
+            () => DaemonConfiguration.Load(null, [setting], new Dictionary<string, string>())).Message);
 }

@@ -69,6 +69,29 @@ public sealed class FlowControlTests
     }
 
     [Fact]
+    public async Task As_many_unread_streams_as_may_be_open_do_not_stop_the_one_that_is_read()
+    {
+        var release = new TaskCompletionSource();
+        await using var server = await Loopback.StartAsync(async s =>
+        {
+            var first = await s.Input.ReadAsync();
+            var isUnread = first.Buffer.FirstSpan[0] == 0;
+            s.Input.AdvanceTo(first.Buffer.Start);
+            if (isUnread)
+                await release.Task;
+            else
+                await Loopback.EchoAsync(s);
+        });
+        await using var client = await server.ConnectAsync();
+        for (var i = 0; i < 999; i++)
+            await (await client.OpenStreamAsync()).Output.WriteAsync(new byte[50_000]);
+        var request = Loopback.Bytes(3_000_000);
+        request[0] = 1;
+        Assert.Equal(request, await Loopback.CallAsync(client, request));
+        release.SetResult();
+    }
+
+    [Fact]
     public async Task Opening_waits_for_the_peers_stream_limit()
     {
         await using var server = await Loopback.StartAsync(configure: o => o with { MaxBidirectionalStreams = 4 });

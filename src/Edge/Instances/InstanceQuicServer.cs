@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Runtara.Protocol;
 using Runtara.Quic;
@@ -7,18 +8,23 @@ namespace Runtara.Edge.Instances;
 
 /// <summary>The instance protocol over QUIC: one request and one reply on each stream.</summary>
 public sealed class InstanceQuicServer(
-    QuicListener listener, InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger log)
-    : QuicServer(listener, "instance", options.StopGrace, time, log)
+    QuicListener listener, InstanceRequests requests, EdgeOptions options, FrameBudget frames,
+    TimeProvider time, ILogger log)
+    : QuicServer(listener, "instance", options, frames, time, log)
 {
+    // What no request has would be kept for as long as the request lasts.
+    private static readonly MessageParser<Wire.RpcRequest> Parser =
+        Wire.RpcRequest.Parser.WithDiscardUnknownFields(true);
+
     /// <inheritdoc />
     protected override object NewConnection() => new WorkflowOrigin.Connection();
 
     /// <inheritdoc />
-    protected override async Task ServeAsync(QuicStream stream, object? connection, CancellationToken cancellation)
+    protected override async Task ServeAsync(
+        QuicStream stream, FrameLimits limits, object? connection, CancellationToken cancellation)
     {
-        var read = await FrameReader.ReadAsync(
-            stream.Input, Wire.RpcRequest.Parser, options.Frames with { StallBeforeFirstByte = true }, Time,
-            cancellation);
+        var read = await FrameReader.ReadAsync(stream.Input, Parser, limits, Time, cancellation);
+        using var room = read.Room;
         if (!read.IsComplete)
         {
             Log.Unreadable(Protocol, read.Outcome, read.Detail);
@@ -34,8 +40,7 @@ public sealed class InstanceQuicServer(
             return;
         }
         Replies.Write(
-            stream.Output, response, options,
+            stream.Output, response, Options,
             text => InstanceRequests.Error(InstanceRequests.CodeOf(read.Message.RequestCase), text));
-        await stream.Output.FlushAsync(cancellation);
     }
 }

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using Runtara.Actors.Instances;
@@ -15,11 +16,22 @@ namespace Runtara.Edge.Instances;
 /// then its response frame, again and again; requests without a reply on QUIC get an empty response once they are
 /// durable, and an error when they are not. Who needs several at once opens several connections.
 /// </summary>
-public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, TimeProvider time, ILogger<UnixDoor> log)
+public sealed class UnixDoor(
+    InstanceRequests requests, EdgeOptions options, FrameBudget frames, TimeProvider time, ILogger<UnixDoor> log)
     : IInstanceDoor
 {
     private const int ConnectionsMax = 64;
     private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
+
+    // What no request has would be kept for as long as the request lasts.
+    private static readonly MessageParser<Wire.RpcRequest> Parser =
+        Wire.RpcRequest.Parser.WithDiscardUnknownFields(true);
+
+    private readonly TaskCompletionSource<Exception> _failed =
+        new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when a socket accepts no connection any more though nobody closed it: the cause.</summary>
+    public Task<Exception> Failed => _failed.Task;
 
     /// <inheritdoc />
     public ValueTask<IAsyncDisposable> OpenAsync(
@@ -71,16 +83,17 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
     [DllImport("libc", SetLastError = true)]
     private static extern int open([MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags);
 
-    private async Task ServeAsync(Socket accepted, WorkflowOrigin origin, CancellationToken cancellation)
+    private async Task ServeAsync(
+        Socket accepted, FrameLimits limits, WorkflowOrigin origin, CancellationToken cancellation)
     {
         using var socket = accepted;
-        await using var stream = new NetworkStream(socket);
+        await using var stream = new ReplyStream(socket, limits, time);
         var input = PipeReader.Create(stream);
         var output = PipeWriter.Create(stream);
         Exception? cause = null;
         try
         {
-            while (await ServeOneAsync(input, output, origin, cancellation))
+            while (await ServeOneAsync(input, output, stream, limits, origin, cancellation))
             {
             }
         }
@@ -100,9 +113,11 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
     }
 
     private async ValueTask<bool> ServeOneAsync(
-        PipeReader input, PipeWriter output, WorkflowOrigin origin, CancellationToken cancellation)
+        PipeReader input, PipeWriter output, ReplyStream stream, FrameLimits limits, WorkflowOrigin origin,
+        CancellationToken cancellation)
     {
-        var read = await FrameReader.ReadAsync(input, Wire.RpcRequest.Parser, options.Frames, time, cancellation);
+        var read = await FrameReader.ReadAsync(input, Parser, limits, time, cancellation);
+        using var room = read.Room;
         if (!read.IsComplete)
         {
             if (read.Outcome != FrameOutcome.EndOfStream)
@@ -113,6 +128,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         Replies.Write(
             output, response ?? new Wire.RpcResponse(), options,
             text => InstanceRequests.Error(InstanceRequests.CodeOf(read.Message.RequestCase), text));
+        stream.Begin(output.UnflushedBytes);
         return !(await output.FlushAsync(cancellation)).IsCompleted;
     }
 
@@ -124,6 +140,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         private readonly string _path;
         private readonly WorkflowOrigin _origin;
         private readonly string _instance;
+        private readonly FrameLimits _limits;
         private readonly CancellationTokenSource _closing = new();
         private readonly SemaphoreSlim _places = new(ConnectionsMax);
         private readonly Task _accepting;
@@ -133,7 +150,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
             InstanceId instance)
         {
             (_door, _socket, _directory, _path) = (door, socket, directory, path);
-            (_origin, _instance) = (origin, instance.Value);
+            (_origin, _instance, _limits) = (origin, instance.Value, door.NewLimits());
             _accepting = AcceptAsync();
         }
 
@@ -147,9 +164,13 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
                     _ = ServeAndLeaveAsync(await AcceptOneAsync());
                 }
             }
-            catch (OperationCanceledException)
+            catch (OperationCanceledException) when (_closing.IsCancellationRequested)
             {
                 // Closed.
+            }
+            catch (Exception e)
+            {
+                _door.Fail(e);
             }
         }
 
@@ -165,7 +186,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
                 catch (SocketException e)
                 {
                     if (!isWarned)
-                        _door.Failed(e, _instance);
+                        _door.NotAccepted(e, _instance);
                 }
                 await _door.PauseAsync(_closing.Token);
             }
@@ -175,7 +196,7 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         {
             try
             {
-                await _door.ServeAsync(accepted, _origin, _closing.Token);
+                await _door.ServeAsync(accepted, _limits, _origin, _closing.Token);
             }
             finally
             {
@@ -193,7 +214,15 @@ public sealed class UnixDoor(InstanceRequests requests, EdgeOptions options, Tim
         }
     }
 
-    private void Failed(Exception cause, string instance) => log.NotAccepted(cause, instance);
+    private FrameLimits NewLimits() => options.Frames with { Share = frames.NewShare(options.ShareBytesMax) };
+
+    private void NotAccepted(Exception cause, string instance) => log.NotAccepted(cause, instance);
+
+    private void Fail(Exception cause)
+    {
+        log.DoorFailed(cause, "socket");
+        _failed.TrySetResult(cause);
+    }
 
     private Task PauseAsync(CancellationToken cancellation) => Task.Delay(AcceptPause, time, cancellation);
 }

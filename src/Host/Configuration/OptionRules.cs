@@ -36,6 +36,10 @@ internal static class OptionRules
             yield return "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval, or wakes are late";
         if (o.Instances.BackoffMax < o.Instances.BackoffMin)
             yield return "runtara.instances.backoff-max: must not be less than runtara.instances.backoff-min";
+        if (o.Edge.FramesBytesMax < o.Edge.Frames.PayloadBytesMax)
+            yield return "runtara.edge.frames-bytes-max: must not be less than runtara.edge.frame-bytes-max";
+        if (o.Edge.Frames.BytesPerSecondMin < 1)
+            yield return "runtara.edge.frame-rate-min: must be at least 1 byte a second";
         foreach (var problem in CheckRunner(o.Runner, isRoot))
             yield return problem;
         if (o.QuicStreamsMax < 1)

@@ -60,9 +60,9 @@ internal static class SettingTable
             o => o.QuicStreamsMax, (o, v) => o.QuicStreamsMax = v),
         Of("quic.handshakes-max", "RUNTARA_QUIC_MAX_INCOMING", "handshakes under way at once", Count,
             o => o.QuicHandshakesMax, (o, v) => o.QuicHandshakesMax = v),
-        Of("quic.receive-buffer", "RUNTARA_QUIC_UDP_RECV_BUFFER", "the socket's receive buffer", Bytes,
+        Of("quic.receive-buffer", "RUNTARA_QUIC_UDP_RECV_BUFFER", "the socket's receive buffer; 0: the system's", Bytes,
             o => o.QuicReceiveBuffer, (o, v) => o.QuicReceiveBuffer = checked((int)v)),
-        Of("quic.send-buffer", "RUNTARA_QUIC_UDP_SEND_BUFFER", "the socket's send buffer", Bytes,
+        Of("quic.send-buffer", "RUNTARA_QUIC_UDP_SEND_BUFFER", "the socket's send buffer; 0: the system's", Bytes,
             o => o.QuicSendBuffer, (o, v) => o.QuicSendBuffer = checked((int)v)),
     ];
 
@@ -115,6 +115,11 @@ internal static class SettingTable
         Of("edge.frame-stall", null, "silence inside a frame that drops the stream", Duration,
             o => o.Edge.Frames.StallTimeout,
             (o, v) => o.Edge = o.Edge with { Frames = o.Edge.Frames with { StallTimeout = v } }),
+        Of("edge.frames-bytes-max", null, "large frames kept at once, of all who send some; further ones wait", Bytes,
+            o => o.Edge.FramesBytesMax, (o, v) => o.Edge = o.Edge with { FramesBytesMax = v }),
+        Of("edge.frame-rate-min", null, "bytes a second as which large frames and replies must move", Bytes,
+            o => o.Edge.Frames.BytesPerSecondMin,
+            (o, v) => o.Edge = o.Edge with { Frames = o.Edge.Frames with { BytesPerSecondMin = checked((int)v) } }),
         Of("edge.request-timeout", "RUNTARA_DB_REQUEST_TIMEOUT_MS", "how long a request may take", DurationMs,
             o => o.Edge.RequestTimeout, (o, v) => o.Edge = o.Edge with { RequestTimeout = v }),
         Of("edge.stop-grace", null, "how long a stopping QUIC server waits for the requests under way", Duration,
@@ -144,6 +149,8 @@ internal static class SettingTable
             o => o.Edge.OutputBytesMax, (o, v) => o.Edge = o.Edge with { OutputBytesMax = checked((int)v) }),
         Of("images.max-bytes", null, "the largest image", Bytes,
             o => o.Edge.ImageBytesMax, (o, v) => o.Edge = o.Edge with { ImageBytesMax = v }),
+        Of("images.metadata-bytes-max", null, "the largest metadata of an image", Bytes,
+            o => o.Edge.MetadataBytesMax, (o, v) => o.Edge = o.Edge with { MetadataBytesMax = checked((int)v) }),
         Of("edge.sleep-max", null, "the longest sleep", Duration,
             o => o.Edge.SleepMax, (o, v) =>
             {

@@ -154,7 +154,7 @@ public sealed unsafe partial class QuicConnection
         *(ulong*)(settings + Ngtcp2.Settings.HandshakeTimeout) = Nanoseconds(Settings.HandshakeTimeout);
         *(int*)(settings + Ngtcp2.Settings.CongestionControl) = (int)Settings.CongestionControl;
         *(ulong*)(parameters + Ngtcp2.Parameters.StreamBidiLocal) = (ulong)Settings.StreamWindowBytes;
-        *(ulong*)(parameters + Ngtcp2.Parameters.StreamBidiRemote) = (ulong)Settings.StreamWindowBytes;
+        *(ulong*)(parameters + Ngtcp2.Parameters.StreamBidiRemote) = (ulong)Settings.UnreadStreamBytes;
         *(ulong*)(parameters + Ngtcp2.Parameters.MaxData) = (ulong)Settings.ConnectionWindowBytes;
         *(ulong*)(parameters + Ngtcp2.Parameters.StreamsBidi) = (ulong)Settings.MaxStreams;
         *(ulong*)(parameters + Ngtcp2.Parameters.StreamsUni) = 0;

@@ -19,6 +19,8 @@ public sealed unsafe partial class QuicConnection
 
     internal bool HasNothingToSend => _state == State.Active && _sendQueue.Count == 0;
 
+    internal IEnumerable<QuicStream> StreamsUnderWay => _streams.Values.Where(s => s.Tx.IsUnderWay);
+
     internal void Unqueue() => Interlocked.Exchange(ref _queued, 0);
 
     /// <summary>Bytes consumed, on any thread; the peer is told with the next packets, at the latest after a quarter of
@@ -33,8 +35,7 @@ public sealed unsafe partial class QuicConnection
     /// MAX_STREAMS frame for many streams.</summary>
     internal void StreamIsOver(QuicStream stream)
     {
-        var isRemote = ((stream.Id & 1) != 0) != IsServer;
-        if (isRemote && Interlocked.Increment(ref _streamCredit) >= _creditBatch)
+        if (stream.IsRemote && Interlocked.Increment(ref _streamCredit) >= _creditBatch)
             AskForFlush();
     }
 
@@ -53,7 +54,10 @@ public sealed unsafe partial class QuicConnection
         else if (credit > 0)
             Ngtcp2.ngtcp2_conn_extend_max_stream_offset(_native, stream.Id, (ulong)credit);
         if (stream.Tx.TakeReset() is >= 0 and var resetCode)
+        {
             Ngtcp2.ngtcp2_conn_shutdown_stream_write(_native, 0, stream.Id, (ulong)resetCode);
+            stream.Tx.FreeUnsent();
+        }
         if (stream.Tx.HasWork && !stream.Blocked)
             EnqueueSend(stream);
         Endpoint.MarkDirty(this);
@@ -136,6 +140,7 @@ public sealed unsafe partial class QuicConnection
                 case Ngtcp2.ErrStreamShutWr or Ngtcp2.ErrStreamNotFound:
                     LeaveSendQueue(stream!);
                     stream!.Tx.Stopped();
+                    stream.Tx.FreeUnsent();
                     break;
                 default:
                     return length;

@@ -115,6 +115,15 @@ internal sealed unsafe partial class Endpoint
         return Stopped;
     }
 
+    public Task DeliverAsync()
+    {
+        var underWay = new TaskCompletionSource<Task>(TaskCreationOptions.RunContinuationsAsynchronously);
+        return Post(() => underWay.SetResult(
+            Task.WhenAll(_connections.SelectMany(c => c.StreamsUnderWay).Select(s => s.Over))))
+            ? underWay.Task.Unwrap()
+            : Task.CompletedTask;
+    }
+
     /// <summary>Answers new connections with CONNECTION_REFUSED; the others go on.</summary>
     public void StopAccepting()
     {

@@ -11,6 +11,8 @@ public sealed class QuicStream : IDuplexPipe, IAsyncDisposable
 
     private int _done;
     private int _queued;
+    private volatile bool _isOver;
+    private TaskCompletionSource? _over;
 
     internal QuicStream(QuicConnection connection, long id)
     {
@@ -36,6 +38,30 @@ public sealed class QuicStream : IDuplexPipe, IAsyncDisposable
     /// it throws <see cref="QuicException"/>.
     /// </summary>
     public PipeWriter Output => Tx;
+
+    /// <summary>Completes when the transport is done with the stream: both directions have ended and the peer knows, or
+    /// the connection is lost. Never faults.</summary>
+    public Task Over
+    {
+        get
+        {
+            var over = Volatile.Read(ref _over);
+            if (over is null)
+            {
+                var fresh = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                over = Interlocked.CompareExchange(ref _over, fresh, null) ?? fresh;
+            }
+            if (_isOver)
+                over.TrySetResult();
+            return over.Task;
+        }
+    }
+
+    /// <summary>Bytes written that the peer has not acknowledged; 0 once it wants none or the stream is over.</summary>
+    public long UnacknowledgedBytes => Tx.Unacknowledged;
+
+    /// <summary>Whether the peer opened it.</summary>
+    internal bool IsRemote => ((Id & 1) != 0) != Connection.IsServer;
 
     internal QuicConnection Connection { get; }
     internal StreamInput Rx { get; }
@@ -78,12 +104,21 @@ public sealed class QuicStream : IDuplexPipe, IAsyncDisposable
         Rx.TransportIsDone(resetCode);
         Tx.TransportIsDone();
         Done(TransportDone);
+        End();
     }
 
     internal void ConnectionIsLost(QuicClose close)
     {
         Rx.Fail(close.ToException());
         Tx.Fail(close);
+        End();
+    }
+
+    private void End()
+    {
+        _isOver = true;
+        Interlocked.MemoryBarrier();
+        _over?.TrySetResult();
     }
 
     // The peer gets its stream credit back only when transport and application are both done; otherwise a peer that

@@ -26,7 +26,7 @@ internal sealed class StreamInput(QuicStream stream) : PipeReader
     private bool _reading;
 
     // Under the lock.
-    private bool _ended, _finished, _readerDone;
+    private bool _ended, _finished, _readerDone, _isWide = !stream.IsRemote;
     private long _buffered, _credit, _stopCode = -1;
 
     public override bool TryRead(out ReadResult result)
@@ -77,7 +77,7 @@ internal sealed class StreamInput(QuicStream stream) : PipeReader
             if (!_ended)
             {
                 _credit += bytes;
-                kick = _credit > stream.Connection.Settings.StreamWindowBytes / 4;
+                kick = _credit > Widened(stream.Connection.Settings) / 4;
             }
         }
         stream.Connection.AddCredit(bytes);
@@ -172,6 +172,18 @@ internal sealed class StreamInput(QuicStream stream) : PipeReader
             (_credit, _stopCode) = (0, -1);
             return commands;
         }
+    }
+
+    // Who reads gets the whole window, with the first credit that is worth a frame.
+    private int Widened(ConnectionSettings settings)
+    {
+        if (_isWide)
+            return settings.StreamWindowBytes;
+        if (_credit <= settings.UnreadStreamBytes / 4)
+            return settings.UnreadStreamBytes;
+        _isWide = true;
+        _credit += settings.StreamWindowBytes - settings.UnreadStreamBytes;
+        return 0;
     }
 
     private void EndWith(Exception? exception)

@@ -8,6 +8,25 @@ internal sealed unsafe partial class StreamOutput
 {
     private const int OfferMax = 4096;
 
+    public long Unacknowledged
+    {
+        get
+        {
+            lock (_lock)
+                return _stopped || _over ? 0 : _written - _acknowledged;
+        }
+    }
+
+    /// <summary>Whether the writer has done its part and the peer has not: bytes or FIN are under way.</summary>
+    public bool IsUnderWay
+    {
+        get
+        {
+            lock (_lock)
+                return _completed && !_stopped && !_over && !(_finSent && _acknowledged == _written);
+        }
+    }
+
     public bool HasWork
     {
         get
@@ -67,6 +86,7 @@ internal sealed unsafe partial class StreamOutput
         bool wake;
         lock (_lock)
         {
+            _acknowledged = upTo;
             while (_head is { } head && _headOffset + head.Length <= upTo)
             {
                 // The newest chunk is still being written to.
@@ -126,6 +146,25 @@ internal sealed unsafe partial class StreamOutput
         {
             _cancellation.Dispose();
             _flush.SetException(close.ToException());
+        }
+    }
+
+    /// <summary>Lets go of what was never offered, once nothing more is: ngtcp2 does not point at it, and a peer that
+    /// does not end its own side could keep it for ever.</summary>
+    public void FreeUnsent()
+    {
+        lock (_lock)
+        {
+            if (!_stopped || _next is not { } last)
+                return;
+            for (var chunk = last.Next; chunk is not null;)
+            {
+                var after = chunk.Next;
+                if (!(chunk == _tail && _lent))
+                    chunk.Return();
+                chunk = after;
+            }
+            (last.Next, _tail) = (null, last);
         }
     }
 

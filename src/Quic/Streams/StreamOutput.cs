@@ -14,7 +14,7 @@ internal sealed partial class StreamOutput(QuicStream stream) : PipeWriter, IVal
 
     private readonly Lock _lock = new();
     private Chunk? _head, _tail, _next;
-    private long _headOffset, _nextOffset, _sent, _flushed, _written;
+    private long _headOffset, _nextOffset, _acknowledged, _sent, _flushed, _written;
     private bool _lent, _completed, _finSent, _stopped, _over, _waiting;
     private long _resetCode = -1;
     private QuicClose? _lost;

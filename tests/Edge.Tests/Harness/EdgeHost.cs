@@ -50,11 +50,14 @@ public class EdgeHost : IAsyncLifetime
         OutputBytesMax = 3000,
         InputBytesMax = 2000,
         ImageBytesMax = 3_000_000,
+        MetadataBytesMax = 1_100_000,
         PageBytesMax = 4000,
         MetricsBucketsMax = 100,
         SleepMax = TimeSpan.FromHours(1),
         Frames = new FrameLimits { StallTimeout = TimeSpan.FromSeconds(3) },
     };
+
+    internal FrameBudget Frames { get; } = new(512L << 20);
 
     public string DirectoryPath => _directory;
 
@@ -98,10 +101,10 @@ public class EdgeHost : IAsyncLifetime
         _region = await _host.Services.GetRequiredService<IRequiredActor<InstanceRegion>>().GetAsync();
         _gate = new InstanceGate(_region, Options, time);
         var requests = NewInstanceRequests(_gate, Options);
-        Door = new UnixDoor(requests, Options, time, NullLogger<UnixDoor>.Instance);
+        Door = new UnixDoor(requests, Options, Frames, time, NullLogger<UnixDoor>.Instance);
         _certificate = QuicCertificate.LoadOrCreateSelfSigned(_directory);
         _instances = new InstanceQuicServer(
-            await ListenAsync(), requests, Options, time, NullLogger.Instance);
+            await ListenAsync(), requests, Options, Frames, time, NullLogger.Instance);
         _environments = await NewEnvironmentServerAsync(Options);
         _instances.Start();
         _environments.Start();
@@ -132,7 +135,7 @@ public class EdgeHost : IAsyncLifetime
     {
         var time = TimeProvider.System;
         return new EnvironmentQuicServer(
-            await ListenAsync(), NewEnvironmentRequests(_gate, options), options, time, NullLogger.Instance);
+            await ListenAsync(), NewEnvironmentRequests(_gate, options), options, Frames, time, NullLogger.Instance);
     }
 
     /// <summary>Another server of the instance protocol; not started, and the caller's to dispose.</summary>
@@ -140,7 +143,8 @@ public class EdgeHost : IAsyncLifetime
         NewInstanceServerAsync(NewInstanceRequests(_gate, options), options);
 
     internal async Task<QuicServer> NewInstanceServerAsync(InstanceRequests requests, EdgeOptions options) =>
-        new InstanceQuicServer(await ListenAsync(), requests, options, TimeProvider.System, NullLogger.Instance);
+        new InstanceQuicServer(
+            await ListenAsync(), requests, options, Frames, TimeProvider.System, NullLogger.Instance);
 
     /// <summary>The requests of workflows, with another gate or store than those of the doors.</summary>
     internal InstanceRequests NewInstanceRequests(InstanceGate gate, EdgeOptions options, Store? store = null) =>
