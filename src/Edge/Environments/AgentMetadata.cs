@@ -33,14 +33,8 @@ internal static class AgentMetadata
     };
 
     /// <summary>
-    /// What is wrong with the agents, naming field and rule; null when nothing is, or none are there.
+    /// The agents, or what is wrong with them, naming field and rule. What is not JSON has none, as everywhere.
     /// </summary>
-    public static string? Check(ReadOnlyMemory<byte> metadata) => Read(metadata).Error;
-
-    /// <summary>Whether there are agents.</summary>
-    public static bool HasAgents(ReadOnlyMemory<byte> metadata) => Read(metadata).Agents.Count > 0;
-
-    /// <summary>The agents, or what is wrong with them. What is not JSON has none, as everywhere.</summary>
     public static (IReadOnlyList<Agent> Agents, string? Error) Read(ReadOnlyMemory<byte> metadata)
     {
         if (metadata.IsEmpty)

@@ -126,7 +126,7 @@ internal sealed class AgentRequests(AgentImages images, ICapabilityRunner runner
         foreach (var (name, value) in new[] { ("input", r.Input), ("connection", r.Connection) })
         {
             writer.WritePropertyName(name);
-            writer.WriteRawValue(ImageRequests.IsJson(value.Memory) ? value.Span : "null"u8, skipInputValidation: true);
+            writer.WriteRawValue(ImageRequests.IsJson(value.Span) ? value.Span : "null"u8, skipInputValidation: true);
         }
         writer.WriteEndObject();
         writer.Flush();

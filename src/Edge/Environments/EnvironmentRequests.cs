@@ -184,7 +184,7 @@ public sealed class EnvironmentRequests(
     }
 
     private static ReadOnlyMemory<byte> InputOf(Wire.StartInstanceRequest r) =>
-        ImageRequests.IsJson(r.Input.Memory) ? r.Input.Memory : EmptyInput;
+        ImageRequests.IsJson(r.Input.Span) ? r.Input.Memory : EmptyInput;
 
     // The image of an instance that has ended may be gone; the same start again is no other for that.
     private async ValueTask<bool> IsRepeatedAsync(Wire.StartInstanceRequest r, CancellationToken cancellation) =>

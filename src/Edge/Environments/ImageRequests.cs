@@ -15,14 +15,16 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     /// <summary>Registers an image that came in one frame.</summary>
     public async ValueTask<Wire.RpcResponse> RegisterAsync(Wire.RegisterImageRequest r, CancellationToken cancellation)
     {
-        var registration = Registration(
+        var wrong = Check(r.TenantId, r.Name, r.Description, r.Metadata)
+            ?? (r.Binary.IsEmpty ? "binary is required" : null)
+            ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null);
+        if (wrong is not null)
+            return Registered(wrong);
+        var (registration, problem) = Registration(
             r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
         var check = new ImageCheck(registration);
         check.Add(r.Binary.Memory);
-        var wrong = Check(r.TenantId, r.Name, r.Description)
-            ?? (r.Binary.IsEmpty ? "binary is required" : null)
-            ?? (r.Binary.Length > options.ImageBytesMax ? TooLarge((ulong)r.Binary.Length) : null)
-            ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem ?? check.BinaryProblem();
+        wrong = problem ?? check.MetadataProblem ?? check.BinaryProblem();
         if (wrong is not null)
             return Registered(wrong);
         await using var upload = await images.BeginUploadAsync(cancellation);
@@ -37,14 +39,15 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     public async ValueTask<Wire.RpcResponse> RegisterStreamAsync(
         Wire.RegisterImageStreamStart r, PipeReader input, CancellationToken cancellation)
     {
-        var registration = Registration(
-            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
-        var check = new ImageCheck(registration);
-        var wrong = Check(r.TenantId, r.Name, r.Description)
-            ?? (r.BinarySize > (ulong)options.ImageBytesMax ? TooLarge(r.BinarySize) : null)
-            ?? AgentMetadata.Check(r.Metadata.Memory) ?? check.MetadataProblem;
+        var wrong = Check(r.TenantId, r.Name, r.Description, r.Metadata)
+            ?? (r.BinarySize > (ulong)options.ImageBytesMax ? TooLarge(r.BinarySize) : null);
         if (wrong is not null)
             return Registered(wrong);
+        var (registration, problem) = Registration(
+            r.TenantId, r.Name, r.HasDescription ? r.Description : null, r.RunnerType, r.Metadata);
+        var check = new ImageCheck(registration);
+        if ((problem ?? check.MetadataProblem) is { } useless)
+            return Registered(useless);
         await using var upload = await images.BeginUploadAsync(cancellation);
         if (await ReceiveAsync(input, upload, check, cancellation) is { } broken)
             return Registered(broken);
@@ -95,31 +98,38 @@ public sealed class ImageRequests(IImageStore images, EdgeOptions options, TimeP
     private string TooLarge(ulong bytes) =>
         $"binary has {bytes} bytes or more, the limit is {options.ImageBytesMax} (images.max-bytes)";
 
-    private string? Check(string tenantId, string name, string description) =>
+    private string? Check(string tenantId, string name, string description, ByteString metadata) =>
         IdentifierRule.Check("tenant_id", tenantId) ?? IdentifierRule.CheckImageName("name", name)
-        ?? (description.Length <= options.DescriptionLengthMax
-            ? null
-            : $"description has {description.Length} characters, the limit is {options.DescriptionLengthMax} "
-                + "(edge.description-length-max)");
+        ?? (description.Length > options.DescriptionLengthMax
+            ? $"description has {description.Length} characters, the limit is {options.DescriptionLengthMax} "
+                + "(edge.description-length-max)"
+            : null)
+        ?? (metadata.Length > options.MetadataBytesMax
+            ? $"metadata has {metadata.Length} bytes, the limit is {options.MetadataBytesMax} "
+                + "(images.metadata-bytes-max)"
+            : null);
 
-    private static ImageRegistration Registration(
+    private static (ImageRegistration Registration, string? Problem) Registration(
         string tenantId, string name, string? description, Wire.RunnerType runnerType, ByteString metadata)
     {
         var known = Enum.IsDefined((RunnerType)(int)runnerType) ? (RunnerType)(int)runnerType : RunnerType.Oci;
-        return new(new(tenantId), name, description, known, IsJson(metadata.Memory) ? metadata.ToByteArray() : null)
-        {
-            HasAgents = AgentMetadata.HasAgents(metadata.Memory),
-        };
+        var (agents, problem) = AgentMetadata.Read(metadata.Memory);
+        var kept = IsJson(metadata.Span) ? metadata.ToByteArray() : null;
+        return (new(new(tenantId), name, description, known, kept) { HasAgents = agents.Count > 0 }, problem);
     }
 
     /// <summary>Whether the bytes are one JSON value; what is not is taken as absent, as in the reference.</summary>
-    internal static bool IsJson(ReadOnlyMemory<byte> bytes)
+    internal static bool IsJson(ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty)
             return false;
+        // Not as a document: one of many small values takes many times its bytes.
+        var reader = new Utf8JsonReader(bytes, new JsonReaderOptions { MaxDepth = 256 });
         try
         {
-            using var parsed = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = 256 });
+            while (reader.Read())
+            {
+            }
             return true;
         }
         catch (JsonException)

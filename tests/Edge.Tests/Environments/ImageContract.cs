@@ -127,6 +127,20 @@ public abstract class ImageContract(EdgeHost edge)
     }
 
     [Fact]
+    public async Task Too_large_metadata_is_refused_with_the_limit()
+    {
+        var metadata = $"[{new string(' ', edge.Options.MetadataBytesMax - 1)}]";
+        var error = $"metadata has {metadata.Length} bytes, the limit is 1100000 (images.metadata-bytes-max)";
+        Assert.Equal(error, (await RegisterAsync("wordy", "n", Executables.OfSize(200), metadata)).Error);
+        var streamed = await UploadAsync(
+            new() { TenantId = "wordy", Name = "n", Metadata = ByteString.CopyFromUtf8(metadata) }, [1]);
+        Assert.Equal(error, streamed.Error);
+        var allowed = await RegisterAsync("wordy", "n", Executables.OfSize(200), metadata.Remove(1, 1));
+        Assert.True(allowed.Success, allowed.Error);
+        Assert.Equal(1u, await CountAsync("wordy"));
+    }
+
+    [Fact]
     public async Task An_upload_is_checked_by_digest_and_size()
     {
         var before = await KeptAsync();
