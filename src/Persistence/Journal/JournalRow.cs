@@ -26,12 +26,16 @@ internal sealed class AtomicUnit(WriteRequest request, string persistenceId, Jou
 
     public bool IsStored { get; set; }
 
+    // What the projection writes beside the journal, as often as it writes it: a result goes into two tables.
     private static int RowBytes(JournalRow row) => 100 + row.Payload.Length + row.Event switch
     {
         InstanceEvent.Started e => e.Input.Length,
         InstanceEvent.CheckpointSaved e => e.State.Length,
-        InstanceEvent.Completed e => e.Output.Length,
+        InstanceEvent.Completed e => 2 * e.Output.Length,
+        InstanceEvent.Failed e => 2 * e.Error.Length,
+        InstanceEvent.AttemptExited e => e.StderrTail.Length,
         InstanceEvent.CustomReported e => e.Payload.Length,
+        InstanceEvent.CustomSignalSent e => e.Payload.Length,
         _ => 0,
     };
 }

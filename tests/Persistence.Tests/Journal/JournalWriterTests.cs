@@ -1,5 +1,6 @@
 using LinqToDB.Data;
 using Runtara.Actors.Images;
+using Runtara.Actors.Instances;
 using Runtara.Persistence.Journal;
 using Runtara.Persistence.Queries;
 using Runtara.Persistence.Snapshots;
@@ -98,9 +99,29 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
         Assert.InRange(_database.Commits, 5, 7);
     }
 
-    private Task<Exception?> WriteAsync(long number, JournalWriter? writer = null)
+    public static TheoryData<InstanceEvent> LargeEvents =>
+    [
+        new InstanceEvent.CustomSignalSent(1, "key", Guid.Empty, default) { Payload = new byte[3 << 20] },
+        // In the row of the instance and in the list of its events.
+        new InstanceEvent.Completed("sha", default) { Output = new byte[3 << 19] },
+        new InstanceEvent.Failed(new string('x', 3 << 19), default),
+    ];
+
+    [Theory, MemberData(nameof(LargeEvents))]
+    public async Task What_goes_into_other_tables_counts_too_as_often_as_it_is_written(InstanceEvent large)
     {
-        var request = new TestRequest(_id, number);
+        await using var writer = new JournalWriter(_database, Options with { CommitBytesMax = 4 << 20 });
+        _database.Hold.Reset();
+        var writes = Enumerable.Range(1, 3).Select(n => WriteAsync(
+            n, writer, large is InstanceEvent.CustomSignalSent s ? s with { Number = n } : large)).ToList();
+        _database.Hold.Set();
+        Assert.All(await Task.WhenAll(writes), Assert.Null);
+        Assert.Equal(3, _database.Commits);
+    }
+
+    private Task<Exception?> WriteAsync(long number, JournalWriter? writer = null, InstanceEvent? @event = null)
+    {
+        var request = new TestRequest(_id, number, @event);
         (writer ?? _writer).Enqueue(request);
         return request.Result;
     }
@@ -113,8 +134,8 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
         private readonly TaskCompletionSource<Exception?> _result =
             new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public TestRequest(string id, long number) =>
-            Fill([new AtomicUnit(this, id, [new JournalRow(id, number, 0, 1, "", "writer", [1], null)], null)]);
+        public TestRequest(string id, long number, InstanceEvent? @event) =>
+            Fill([new AtomicUnit(this, id, [new JournalRow(id, number, 0, 1, "", "writer", [1], @event)], null)]);
 
         public Task<Exception?> Result => _result.Task;
 
