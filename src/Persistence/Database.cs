@@ -115,6 +115,17 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
         }
     }
 
+    /// <summary>Asks the catalog, again and again as <see cref="RetryAsync"/> does.</summary>
+    public ValueTask<T> QueryAsync<T>(
+        Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
+        RetryAsync(
+            async token =>
+            {
+                await using var db = OpenCatalog();
+                return await query(db, token);
+            },
+            cancellation);
+
     public abstract ValueTask DisposeAsync();
 
     /// <summary>One try of a repeated operation; the seam where <see cref="Faults"/> come in.</summary>

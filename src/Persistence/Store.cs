@@ -1,3 +1,4 @@
+using Akka.Persistence;
 using Runtara.Actors.Images;
 using Runtara.Actors.Instances;
 using Runtara.Actors.Runners;
@@ -93,6 +94,12 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     /// <inheritdoc />
     public ValueTask<ReadOnlyMemory<byte>> ReadInputAsync(InstanceId instance, CancellationToken cancellation) =>
         Catalog.ReadInputAsync(instance, cancellation);
+
+    /// <summary>What the plugins answer when Akka asks how they are.</summary>
+    internal async Task<PersistenceHealthCheckResult> CheckHealthAsync(CancellationToken cancellation) =>
+        await Catalog.PingAsync(cancellation)
+            ? new PersistenceHealthCheckResult(PersistenceHealthStatus.Healthy)
+            : new PersistenceHealthCheckResult(PersistenceHealthStatus.Degraded, "the database does not answer");
 
     /// <summary>Writes what is waiting, then closes the connections. Writes that cannot be stored fail.</summary>
     public async ValueTask DisposeAsync()

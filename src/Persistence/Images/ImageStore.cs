@@ -37,10 +37,9 @@ internal abstract class ImageStore(Database database) : IImageStore
     public abstract ValueTask<Stream> OpenBlobAsync(string sha256, CancellationToken cancellation);
 
     public ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation) =>
-        database.RetryAsync(
-            async token =>
+        database.QueryAsync(
+            async (db, token) =>
             {
-                await using var db = database.OpenCatalog();
                 var row = await db.ExecuteAsync<ImageTable?>(
                     FindSql, token, DataParameter.NVarChar("id", Text.Clean(id.Value)));
                 return row is null ? null : ToImage(row);
@@ -49,10 +48,9 @@ internal abstract class ImageStore(Database database) : IImageStore
 
     public ValueTask<(IReadOnlyList<Image> Images, int TotalCount)> ListAsync(
         TenantId? tenant, int limit, int offset, CancellationToken cancellation) =>
-        database.RetryAsync(
-            async token =>
+        database.QueryAsync(
+            async (db, token) =>
             {
-                await using var db = database.OpenCatalog();
                 IQueryable<ImageTable> rows = db.GetTable<ImageTable>().Where(i => i.IsCurrent);
                 if (tenant is { } owner)
                     rows = rows.Where(i => i.Tenant == Text.Clean(owner.Value));

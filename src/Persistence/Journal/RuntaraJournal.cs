@@ -86,9 +86,7 @@ internal sealed class RuntaraJournal : WriteJournalBase
     private void CheckHealth(CheckJournalHealth check) => CheckHealthAsync(check.CancellationToken).PipeTo(Sender);
 
     private async Task<JournalHealthCheckResponse> CheckHealthAsync(CancellationToken cancellation) =>
-        new(await _store.Catalog.PingAsync(cancellation)
-            ? new PersistenceHealthCheckResult(PersistenceHealthStatus.Healthy)
-            : new PersistenceHealthCheckResult(PersistenceHealthStatus.Degraded, "the database does not answer"));
+        new(await _store.CheckHealthAsync(cancellation));
 
     private AtomicUnit ToUnit(AtomicWrite write, WriteRequest request)
     {

@@ -31,10 +31,9 @@ public sealed class AgentImages
     // By hand, because the conditions must be spelled like those of the partial index.
     private ValueTask<IReadOnlyList<AgentImage>> ListAsync(
         string condition, CancellationToken cancellation, params DataParameter[] parameters) =>
-        _database.RetryAsync(
-            async token =>
+        _database.QueryAsync(
+            async (db, token) =>
             {
-                await using var db = _database.OpenCatalog();
                 var rows = await db.QueryToListAsync<ImageTable>(
                     $"""
                     SELECT image_id, tenant_id, name, runner_type, sha256 FROM image
@@ -53,27 +52,21 @@ public sealed class AgentImages
         var found = new Dictionary<ImageId, ReadOnlyMemory<byte>>();
         foreach (var some in images.Select(i => Text.Clean(i.Value)).Chunk(ReadAtOnce))
         {
-            await _database.RetryAsync(
-                async token =>
-                {
-                    await using var db = _database.OpenCatalog();
-                    var rows = await db.GetTable<ImageTable>().Where(i => some.Contains(i.Id))
-                        .Select(i => new { i.Id, i.Metadata }).ToListAsync(token);
-                    foreach (var row in rows)
-                        found[new ImageId(row.Id)] = row.Metadata;
-                    return true;
-                },
+            var rows = await _database.QueryAsync(
+                (db, token) => db.GetTable<ImageTable>().Where(i => some.Contains(i.Id))
+                    .Select(i => new { i.Id, i.Metadata }).ToListAsync(token),
                 cancellation);
+            foreach (var row in rows)
+                found[new ImageId(row.Id)] = row.Metadata;
         }
         return found;
     }
 
     /// <summary>The current image of a tenant with this name; null when there is none.</summary>
     public ValueTask<AgentImage?> FindByNameAsync(TenantId tenant, string name, CancellationToken cancellation) =>
-        _database.RetryAsync(
-            async token =>
+        _database.QueryAsync(
+            async (db, token) =>
             {
-                await using var db = _database.OpenCatalog();
                 var i = await db.GetTable<ImageTable>()
                     .Where(i => i.IsCurrent && i.Tenant == Text.Clean(tenant.Value) && i.Name == Text.Clean(name))
                     .Select(i => new { i.Id, i.Tenant, i.Name, i.RunnerType, i.Sha256 }).FirstOrDefaultAsync(token);

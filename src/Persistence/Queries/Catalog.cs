@@ -84,7 +84,9 @@ public sealed partial class Catalog
         InstanceId id, string key, CancellationToken cancellation) =>
         _checkpoints.ReadAsync(Text.Clean(id.Value), Text.Clean(key), cancellation);
 
-    /// <summary>The payload of a waiting custom signal; null once it is consumed.</summary>
+    /// <summary>
+    /// The payload of a custom signal that waits, or was the last to be consumed; null for an older one.
+    /// </summary>
     public async ValueTask<ReadOnlyMemory<byte>?> ReadCustomSignalAsync(
         InstanceId id, long number, CancellationToken cancellation) =>
         ToMemory(await QueryAsync(
@@ -171,13 +173,7 @@ public sealed partial class Catalog
 
     private ValueTask<T> QueryAsync<T>(
         Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
-        _database.RetryAsync(
-            async token =>
-            {
-                await using var db = _database.OpenCatalog();
-                return await query(db, token);
-            },
-            cancellation);
+        _database.QueryAsync(query, cancellation);
 
     private static IQueryable<InstanceTable> Matching(IQueryable<InstanceTable> rows, InstanceFilter filter)
     {

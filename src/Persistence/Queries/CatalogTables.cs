@@ -93,17 +93,6 @@ internal sealed class EventTable
     [Column("created_at")] public long CreatedAt { get; set; }
 }
 
-/// <summary>The waiting custom signals as the queries see them.</summary>
-[Table("custom_signal")]
-internal sealed class CustomSignalTable
-{
-    [Column("instance_id"), PrimaryKey(1), NotNull] public string Id { get; set; } = "";
-
-    [Column("number"), PrimaryKey(2)] public long Number { get; set; }
-
-    [Column("payload"), NotNull] public byte[] Payload { get; set; } = [];
-}
-
 /// <summary>The snapshot table as the queries see it.</summary>
 [Table("snapshot")]
 internal sealed class SnapshotTable

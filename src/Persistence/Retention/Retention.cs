@@ -11,15 +11,19 @@ namespace Runtara.Persistence;
 // Why an id can be used again at once, and why no actor keeps what is gone:
 //
 // 1. Only terminal instances are removed, and terminal is final. So nothing is lost that a later event would need.
-// 2. While an id is held, its recoveries wait (JournalWriter.Hold); an id with a write in flight is not held at all.
-// 3. After that, and before the row goes, the shards of this node are asked for their actors. One that is in memory
-//    (its process has not ended yet, say, or somebody just asked for it) is passed over until the next time. One that
-//    comes up after the answer has to recover first, so it waits, and then finds an empty journal.
+// 2. Nothing at all goes before the shards of this node were asked for their actors. An instance that has one (its
+//    process has not ended yet, say, or somebody just asked for it) is passed over until the next time.
+// 3. When the row goes, the id is held, so its recoveries wait (JournalWriter.Hold; an id with a write in flight is not
+//    held at all), and the shards are asked again: there may be an actor by now. One that comes up after that answer
+//    has to recover first, so it waits, and then finds an empty journal. What came up between the two answers may lack
+//    checkpoints and listed events until it goes, the next time.
 // 4. An instance lives in one shard and a shard on one node, so a node removes only what its own shards would run.
 //
 // The row goes in one transaction with the snapshot and the mark that the events count no more (journal_deleted, which
-// recoveries obey), so a crash in between leaves an id that is either still there or free. The events themselves may be
-// many and go afterwards in pieces, the mark last; what a crash left of them is found by FindLeftoversAsync.
+// recoveries obey), so a crash in between leaves an id that is either still there or free; and it is free at once, for
+// the hold ends there. The events themselves may be many and go afterwards in pieces, which nobody waits for: new ones
+// of the same id have numbers above the mark. The mark is last. It goes while the id is held and has no actor, because
+// an actor that recovered above the mark must not find it gone; what stays is found by FindLeftoversAsync.
 // Checkpoints, events for lists and custom signals go before the row: a new instance of the same id must not find any.
 
 /// <summary>
@@ -55,7 +59,7 @@ public sealed class Retention
             throw new ArgumentOutOfRangeException(nameof(status), status, "only what has ended can expire");
         var (number, micros, all) = ((short)status, Micros.Of(before), shards.Count == InstanceShard.Count);
         var mine = shards.Select(s => (short)s).ToList();
-        var rows = await QueryAsync(
+        var rows = await _database.QueryAsync(
             (db, token) => db.GetTable<InstanceTable>()
                 .Where(i => i.Status == number && i.FinishedAt < micros && (all || mine.Contains(i.Shard)))
                 .OrderBy(i => i.FinishedAt).Take(limit)
@@ -72,8 +76,8 @@ public sealed class Retention
     }
 
     /// <summary>
-    /// Removes these instances but for those that have an actor: <paramref name="inMemory"/> is asked for them at the
-    /// moment when it matters. Answers which are gone, or were gone already.
+    /// Removes these instances but for those that have an actor: <paramref name="inMemory"/> is asked for them whenever
+    /// it matters. Answers which are gone, or were gone already.
     /// </summary>
     public async ValueTask<IReadOnlyList<InstanceId>> RemoveAsync(
         IReadOnlyList<ExpiredInstance> expired, Func<CancellationToken, ValueTask<InstancesInMemory>> inMemory,
@@ -82,29 +86,24 @@ public sealed class Retention
         if (expired.Count == 0)
             return [];
         var until = Micros.Of(expired.Max(e => e.FinishedAt));
-        var ids = expired.Select(e => e.Instance.Value).ToList();
+        var ids = Free(expired.Select(e => e.Instance.Value), await inMemory(cancellation));
         await RepeatAsync(RemovalStep.Checkpoints, ids, pace, cancellation);
         await RepeatAsync(RemovalStep.Events, ids, pace, cancellation);
         await RepeatAsync(RemovalStep.CustomSignals, ids, pace, cancellation);
-        using var held = Hold(ids);
-        var memory = await inMemory(cancellation);
-        var free = held.Ids.Where(id => memory.IsFree(new InstanceId(id))).ToList();
-        if (free.Count == 0)
-            return [];
-        foreach (var part in Parts(expired, free))
+        var gone = new List<string>();
+        foreach (var part in Parts(expired, ids))
         {
-            await StepAsync(new Removal(RemovalStep.Instances, part, until, 0, 0), cancellation);
+            gone.AddRange(await RemoveRowsAsync(part, until, inMemory, cancellation));
             await PauseAsync(pace, cancellation);
         }
-        await RemoveJournalAsync(free, pace, cancellation);
-        var left = await FindAsync(free.ConvertAll(id => new InstanceId(id)), cancellation);
-        return free.Select(id => new InstanceId(id)).Where(id => !left.ContainsKey(id)).ToList();
+        await RemoveJournalAsync(gone, inMemory, pace, cancellation);
+        return gone.ConvertAll(id => new InstanceId(id));
     }
 
     /// <summary>Removed instances of which a crash left events; for <see cref="RemoveLeftoversAsync"/>.</summary>
     public async ValueTask<IReadOnlyList<InstanceId>> FindLeftoversAsync(int limit, CancellationToken cancellation)
     {
-        var ids = await QueryAsync(
+        var ids = await _database.QueryAsync(
             (db, token) => db.QueryToListAsync<string>(Leftovers + limit, token), cancellation);
         return ids.ConvertAll(id => new InstanceId(id));
     }
@@ -116,10 +115,7 @@ public sealed class Retention
     {
         if (leftovers.Count == 0)
             return;
-        using var held = Hold(leftovers.Select(id => id.Value));
-        var memory = await inMemory(cancellation);
-        await RemoveJournalAsync(
-            held.Ids.Where(id => memory.IsFree(new InstanceId(id))).ToList(), pace, cancellation);
+        await RemoveJournalAsync(leftovers.Select(id => id.Value).ToList(), inMemory, pace, cancellation);
     }
 
     /// <summary>Those of these instances that exist: whose they are, how they are, when they ended.</summary>
@@ -127,7 +123,7 @@ public sealed class Retention
         IReadOnlyList<InstanceId> instances, CancellationToken cancellation)
     {
         var ids = instances.Select(i => i.Value).ToList();
-        var rows = await QueryAsync(
+        var rows = await _database.QueryAsync(
             (db, token) => db.GetTable<InstanceTable>().Where(i => ids.Contains(i.Id))
                 .Select(i => new { i.Id, i.Tenant, i.Status, i.FinishedAt }).ToListAsync(token),
             cancellation);
@@ -143,11 +139,32 @@ public sealed class Retention
     /// </summary>
     public HeldInstances Hold(IEnumerable<string> instances) => new(_writer, _writer.Hold(instances));
 
+    private static List<string> Free(IEnumerable<string> ids, InstancesInMemory memory) =>
+        ids.Where(id => memory.IsFree(new InstanceId(id))).Distinct().ToList();
+
+    /// <summary>Answers which are gone.</summary>
+    private async ValueTask<IReadOnlyList<string>> RemoveRowsAsync(
+        IReadOnlyList<string> ids, long until, Func<CancellationToken, ValueTask<InstancesInMemory>> inMemory,
+        CancellationToken cancellation)
+    {
+        using var held = Hold(ids);
+        var free = Free(held.Ids, await inMemory(cancellation));
+        await StepAsync(new Removal(RemovalStep.Instances, free, until, 0, 0), cancellation);
+        var left = await FindAsync(free.ConvertAll(id => new InstanceId(id)), cancellation);
+        free.RemoveAll(id => left.ContainsKey(new InstanceId(id)));
+        return free;
+    }
+
     private async ValueTask RemoveJournalAsync(
-        IReadOnlyList<string> ids, RetentionPace pace, CancellationToken cancellation)
+        IReadOnlyList<string> ids, Func<CancellationToken, ValueTask<InstancesInMemory>> inMemory,
+        RetentionPace pace, CancellationToken cancellation)
     {
         await RepeatAsync(RemovalStep.Journal, ids, pace, cancellation);
-        await StepAsync(new Removal(RemovalStep.Marks, ids, 0, 0, 0), cancellation);
+        if (ids.Count == 0)
+            return;
+        using var held = Hold(ids);
+        await StepAsync(
+            new Removal(RemovalStep.Marks, Free(held.Ids, await inMemory(cancellation)), 0, 0, 0), cancellation);
     }
 
     private async ValueTask RepeatAsync(
@@ -181,18 +198,9 @@ public sealed class Retention
             part.Add(id);
             sum += bytes[id];
         }
-        yield return part;
+        if (part.Count > 0)
+            yield return part;
     }
-
-    private ValueTask<T> QueryAsync<T>(
-        Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
-        _database.RetryAsync(
-            async token =>
-            {
-                await using var db = _database.OpenCatalog();
-                return await query(db, token);
-            },
-            cancellation);
 
     [Sql.Expression("COALESCE(length({0}), 0)", ServerSideOnly = true)]
     private static long Length(byte[]? bytes) => bytes?.Length ?? 0;

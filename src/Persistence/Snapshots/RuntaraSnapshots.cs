@@ -87,9 +87,7 @@ internal sealed class RuntaraSnapshots : ActorBase
         CancellationToken.None).AsTask();
 
     private async Task<SnapshotStoreHealthCheckResponse> CheckHealthAsync(CancellationToken cancellation) =>
-        new(await _store.Catalog.PingAsync(cancellation)
-            ? new PersistenceHealthCheckResult(PersistenceHealthStatus.Healthy)
-            : new PersistenceHealthCheckResult(PersistenceHealthStatus.Degraded, "the database does not answer"));
+        new(await _store.CheckHealthAsync(cancellation));
 
     private static long MicrosOf(DateTime? time) => time is { } t && t > DateTime.UnixEpoch
         ? Micros.Of(new DateTimeOffset(DateTime.SpecifyKind(t, DateTimeKind.Utc)))

@@ -33,7 +33,8 @@ public abstract class RetentionContract : TestKit
         var id = Id("done");
         Save(id, 1, Life(id));
         await _fixture.ExecuteAsync(
-            $"INSERT INTO custom_signal SELECT '{id}', 1, 'key', 0, payload FROM journal LIMIT 1");
+            "INSERT INTO custom_signal (instance_id, number, key, at, payload) "
+            + $"SELECT '{id}', 1, 'key', 0, payload FROM journal LIMIT 1");
         await SaveSnapshotAsync(id);
         Assert.Equal("4 1 1 2 0 1 1", await RowsAsync(id));
         var expired = await ExpiredAsync(InstanceStatus.Completed, At(100));
@@ -97,9 +98,21 @@ public abstract class RetentionContract : TestKit
         var removed = await RemoveAsync(expired, new InstancesInMemory(mine, new HashSet<InstanceId> { awake }));
         Assert.Contains(free, removed);
         Assert.DoesNotContain(awake, removed);
-        Assert.Equal("4 1 0 0 0 0 1", await RowsAsync(awake));
+        Assert.Equal("4 1 1 2 0 0 1", await RowsAsync(awake));
         Assert.Equal(isForeign, !removed.Contains(foreign));
         Assert.NotEqual((0L, 0), Recover(awake));
+    }
+
+    [Fact]
+    public async Task Nothing_goes_when_it_cannot_be_told_who_has_an_actor()
+    {
+        var id = Id("unknown");
+        Save(id, 1, Life(id));
+        var expired = await ExpiredAsync(InstanceStatus.Completed, At(100));
+        await Assert.ThrowsAsync<TimeoutException>(async () => await Retention.RemoveAsync(
+            expired, _ => throw new TimeoutException("the shards do not answer"), Pace, default));
+        Assert.Equal("4 1 1 2 0 0 0", await RowsAsync(id));
+        Assert.Equal((4L, 4), Recover(id));
     }
 
     [Fact]
@@ -107,16 +120,45 @@ public abstract class RetentionContract : TestKit
     {
         var id = Id("returning");
         Save(id, 1, Life(id));
-        var receiver = CreateTestProbe();
+        var (receiver, asked) = (CreateTestProbe(), 0);
         await Retention.RemoveAsync(
-            await ExpiredAsync(InstanceStatus.Completed, At(100)),
+            [new ExpiredInstance(id, At(20), 0)],
             _ =>
             {
-                Journal.Tell(new ReplayMessages(1, long.MaxValue, long.MaxValue, id.Value, receiver.Ref));
+                // The second time it is held.
+                if (++asked == 2)
+                    Journal.Tell(new ReplayMessages(1, long.MaxValue, long.MaxValue, id.Value, receiver.Ref));
                 return ValueTask.FromResult(Nobody);
             },
             Pace, default);
-        receiver.ExpectMsg<RecoverySuccess>(m => Assert.Equal(0, m.HighestSequenceNr), TimeSpan.FromSeconds(10));
+        receiver.ExpectMsg<RecoverySuccess>(TimeSpan.FromSeconds(10));
+        Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_journals_to_be_removed()
+    {
+        var (gone, awake) = (Id("gone"), Id("awake"));
+        Save(gone, 1, Life(gone));
+        Save(awake, 1, Life(awake));
+        var (states, asked) = (new List<string>(), 0);
+        var pauses = new HookedPace(() =>
+        {
+            // The instance has gone, its journal has not.
+            if (RowsAsync(gone).GetAwaiter().GetResult() is not [_, ' ', '0', ..] || states.Count > 0)
+                return;
+            states.Add($"{Recover(gone)} {Recover(awake)}");
+            Save(gone, 5, Started(gone));
+        });
+        // It is called into memory only when its turn has come.
+        var memory = new InstancesInMemory(AllShards, new HashSet<InstanceId> { awake });
+        await Retention.RemoveAsync(
+            [new ExpiredInstance(gone, At(20), 0), new ExpiredInstance(awake, At(20), 0)],
+            _ => ValueTask.FromResult(++asked == 1 ? Nobody : memory),
+            new RetentionPace(1, TimeSpan.FromMilliseconds(1), pauses), default);
+        Assert.Equal(["(4, 0) (4, 4)"], states);
+        Assert.Equal((5L, 1), Recover(gone));
+        Assert.Equal("1 1 0 0 1 0 0", await RowsAsync(gone));
     }
 
     [Fact]
@@ -153,7 +195,8 @@ public abstract class RetentionContract : TestKit
         await _fixture.ExecuteAsync($"INSERT INTO journal_deleted VALUES ('{id}', 4)");
         var used = new InstancesInMemory(AllShards, new HashSet<InstanceId> { id });
         await Retention.RemoveLeftoversAsync([id], _ => ValueTask.FromResult(used), Pace, default);
-        Assert.Equal("4 0 0 0 1 0 0", await RowsAsync(id));
+        Assert.Equal("0 0 0 0 1 0 0", await RowsAsync(id));
+        Assert.Contains(id, await Retention.FindLeftoversAsync(10_000, default));
         await Retention.RemoveLeftoversAsync([id], _ => ValueTask.FromResult(Nobody), Pace, default);
         Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
     }
@@ -287,6 +330,17 @@ public abstract class RetentionContract : TestKit
             TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
             Interlocked.Increment(ref _pauses);
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
+    }
+
+    /// <summary>A clock that does something at each of its pauses.</summary>
+    private sealed class HookedPace(Action atPause) : TimeProvider
+    {
+        public override ITimer CreateTimer(
+            TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            atPause();
             return base.CreateTimer(callback, state, dueTime, period);
         }
     }
