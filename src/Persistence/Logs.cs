@@ -13,6 +13,15 @@ internal static partial class Logs
     public static partial void OutageEnds(ILogger logger, string database);
 
     [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "The migration of the database from version {From} to {To} begins")]
+    public static partial void MigrationBegins(ILogger logger, int from, int to);
+
+    [LoggerMessage(
+        Level = LogLevel.Information, Message = "The migration of the database to version {To} is done")]
+    public static partial void MigrationEnds(ILogger logger, int to);
+
+    [LoggerMessage(
         Level = LogLevel.Error,
         Message = "{Units} writes have waited too long for the database and fail; who asked for them is told nothing, "
             + "and asks again: {Trouble}")]

@@ -24,6 +24,8 @@ internal sealed class PostgresDatabase : Database
 
     private readonly DataOptions _catalogOptions;
     private readonly NpgsqlDataSource _journal;
+    private readonly NpgsqlDataSource _uploads;
+    private readonly SemaphoreSlim _uploadPlaces;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder connection, StoreOptions options) : base(options)
     {
@@ -35,17 +37,27 @@ internal sealed class PostgresDatabase : Database
         if (!connection.ShouldSerialize(PoolSize))
             connection.MaxPoolSize = Math.Max(QueryConnections, connection.MinPoolSize);
         Source = NpgsqlDataSource.Create(connection);
-        // Of its own, so that queries and uploads that hold every connection do not hold up what must be stored.
+        // Of its own, so that queries that hold every connection do not hold up what must be stored.
         _journal = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
         {
             MinPoolSize = 0, MaxPoolSize = JournalConnections,
         });
+        // Of their own too: an upload holds its connection for as long as its client takes to send the bytes.
+        UploadsMax = Math.Max(1, connection.MaxPoolSize / 4);
+        _uploads = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
+        {
+            MinPoolSize = 0, MaxPoolSize = UploadsMax,
+        });
+        _uploadPlaces = new SemaphoreSlim(UploadsMax);
         var provider = PostgreSQLTools.GetDataProvider(PostgreSQLVersion.v15);
         _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => Source.CreateConnection());
     }
 
     /// <summary>For queries, images and everything else that is not the journal.</summary>
     public NpgsqlDataSource Source { get; }
+
+    /// <summary>How many uploads are stored at once.</summary>
+    public int UploadsMax { get; }
 
     public override int SmallLanes => 2;
 
@@ -70,31 +82,60 @@ internal sealed class PostgresDatabase : Database
 
     public override IImageStore CreateImageStore(Database calls) => new PostgresImageStore(this, calls, Options);
 
+    /// <summary>
+    /// A connection for an upload; waits while as many as may are under way. Goes back by
+    /// <see cref="CloseUploadAsync"/>.
+    /// </summary>
+    public async ValueTask<NpgsqlConnection> OpenUploadAsync(CancellationToken cancellation)
+    {
+        await _uploadPlaces.WaitAsync(cancellation);
+        try
+        {
+            return await RetryAsync(_uploads.OpenConnectionAsync, cancellation);
+        }
+        catch
+        {
+            _uploadPlaces.Release();
+            throw;
+        }
+    }
+
+    public async ValueTask CloseUploadAsync(NpgsqlConnection connection)
+    {
+        try
+        {
+            await connection.DisposeAsync();
+        }
+        finally
+        {
+            _uploadPlaces.Release();
+        }
+    }
+
     public override async Task MigrateAsync(CancellationToken cancellation)
     {
         await using var connection = await Source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await ExecuteAsync(connection, $"SELECT pg_advisory_xact_lock({PostgresSchema.MigrationLock})", cancellation);
         await ExecuteAsync(connection, PostgresSchema.Versions, cancellation);
-        await using var query = new NpgsqlCommand("SELECT COALESCE(max(version), 0) FROM schema_version", connection);
+        await using var query = Unhurried("SELECT COALESCE(max(version), 0) FROM schema_version", connection);
         var version = (int)(await query.ExecuteScalarAsync(cancellation))!;
         RefuseNewer(version, PostgresSchema.Migrations.Count);
+        if (version == PostgresSchema.Migrations.Count)
+            return;
+        Logs.MigrationBegins(Options.Logger, version, PostgresSchema.Migrations.Count);
         for (var next = version; next < PostgresSchema.Migrations.Count; next++)
         {
             await ExecuteAsync(connection, PostgresSchema.Migrations[next], cancellation);
             if (next == 0)
                 await ExecuteAsync(connection, PostgresSchema.Compression, cancellation);
-            await using var mark = new NpgsqlCommand("INSERT INTO schema_version VALUES ($1, $2)", connection)
-            {
-                Parameters =
-                {
-                    new NpgsqlParameter<int> { TypedValue = next + 1 },
-                    new NpgsqlParameter<long> { TypedValue = Micros.Of(Options.Time.GetUtcNow()) },
-                },
-            };
+            await using var mark = Unhurried("INSERT INTO schema_version VALUES ($1, $2)", connection);
+            mark.Parameters.Add(new NpgsqlParameter<int> { TypedValue = next + 1 });
+            mark.Parameters.Add(new NpgsqlParameter<long> { TypedValue = Micros.Of(Options.Time.GetUtcNow()) });
             await mark.ExecuteNonQueryAsync(cancellation);
         }
         await transaction.CommitAsync(cancellation);
+        Logs.MigrationEnds(Options.Logger, PostgresSchema.Migrations.Count);
     }
 
     // An upload is one transaction: the server itself forgets those that broke off.
@@ -148,12 +189,17 @@ internal sealed class PostgresDatabase : Database
     public override async ValueTask DisposeAsync()
     {
         await _journal.DisposeAsync();
+        await _uploads.DisposeAsync();
         await Source.DisposeAsync();
     }
 
     private static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand(sql, connection);
+        await using var command = Unhurried(sql, connection);
         await command.ExecuteNonQueryAsync(cancellation);
     }
+
+    // An index of a large table takes as long as it takes, and so does another node that makes it.
+    private static NpgsqlCommand Unhurried(string sql, NpgsqlConnection connection) =>
+        new(sql, connection) { CommandTimeout = 0 };
 }

@@ -17,14 +17,15 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
 
     public override async ValueTask<IImageUpload> BeginUploadAsync(CancellationToken cancellation)
     {
-        var connection = await Calls.RetryAsync(database.Source.OpenConnectionAsync, cancellation);
+        var connection = await database.OpenUploadAsync(cancellation);
         try
         {
-            return new Upload(connection, await connection.BeginTransactionAsync(cancellation), options.Time);
+            return new Upload(
+                database, connection, await connection.BeginTransactionAsync(cancellation), options.Time);
         }
         catch
         {
-            await connection.DisposeAsync();
+            await database.CloseUploadAsync(connection);
             throw;
         }
     }
@@ -60,14 +61,17 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
     {
         await using var connection = await database.Source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        // Uploads of the same bytes wait here, and so cannot adopt a blob that is about to go. The blob first and then
+        // the image, because a registration takes them in this order.
+        await ScalarAsync(
+            connection,
+            "SELECT 1 FROM image_blob WHERE sha256 = (SELECT sha256 FROM image WHERE image_id = $1) FOR UPDATE",
+            cancellation, Text(id.Value));
         var sha256 = (string?)await ScalarAsync(
             connection, "SELECT sha256 FROM image WHERE image_id = $1 AND tenant_id = $2 FOR UPDATE", cancellation,
             Text(id.Value), Text(tenant.Value));
         if (sha256 is null)
             return new ImageDeletion(false, 0);
-        // Uploads of the same bytes wait here, and so cannot adopt a blob that is about to go.
-        await ScalarAsync(
-            connection, "SELECT 1 FROM image_blob WHERE sha256 = $1 FOR UPDATE", cancellation, Text(sha256));
         var uses = (long)(await ScalarAsync(
             connection, "SELECT count(*) FROM instance WHERE image_id = $1 AND status IN (1, 2, 3)", cancellation,
             Text(id.Value)))!;
@@ -105,7 +109,8 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
     private static NpgsqlParameter<byte[]> Bytes(byte[]? value) =>
         new() { TypedValue = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bytea };
 
-    private sealed class Upload(NpgsqlConnection connection, NpgsqlTransaction transaction, TimeProvider time)
+    private sealed class Upload(
+        PostgresDatabase database, NpgsqlConnection connection, NpgsqlTransaction transaction, TimeProvider time)
         : IImageUpload
     {
         private readonly string _id = Guid.NewGuid().ToString();
@@ -113,6 +118,7 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
         private readonly byte[] _chunk = new byte[ChunkBytes];
         private int _filled;
         private int _chunks;
+        private int _disposed;
 
         public long SizeBytes => _digest.SizeBytes;
 
@@ -161,9 +167,17 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
 
         public async ValueTask DisposeAsync()
         {
+            if (Interlocked.Exchange(ref _disposed, 1) != 0)
+                return;
             _digest.Dispose();
-            await transaction.DisposeAsync();
-            await connection.DisposeAsync();
+            try
+            {
+                await transaction.DisposeAsync();
+            }
+            finally
+            {
+                await database.CloseUploadAsync(connection);
+            }
         }
 
         private async ValueTask FlushAsync(CancellationToken cancellation)
@@ -177,7 +191,8 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
             _filled = 0;
         }
 
-        // When the bytes are there already, ours are dropped; the row lock keeps a deletion off till the commit.
+        // When the bytes are there already, ours are dropped, unless those are damaged: then ours take their place. The
+        // row lock keeps a deletion off till the commit.
         private async ValueTask AdoptBlobAsync(CancellationToken cancellation)
         {
             var holder = (string?)await ScalarAsync(
@@ -187,8 +202,33 @@ internal sealed class PostgresImageStore(PostgresDatabase database, Database cal
                 ON CONFLICT (sha256) DO UPDATE SET size = EXCLUDED.size RETURNING upload_id
                 """,
                 cancellation, Text(Sha256), Text(_id), Long(SizeBytes));
-            if (holder != _id)
-                await ScalarAsync(connection, "DELETE FROM image_chunk WHERE upload_id = $1", cancellation, Text(_id));
+            if (holder is null || holder == _id)
+                return;
+            var useless = _id;
+            if (await DiffersAsync(holder, cancellation))
+            {
+                await ScalarAsync(
+                    connection, "UPDATE image_blob SET upload_id = $2 WHERE sha256 = $1", cancellation, Text(Sha256),
+                    Text(_id));
+                useless = holder;
+            }
+            await ScalarAsync(connection, "DELETE FROM image_chunk WHERE upload_id = $1", cancellation, Text(useless));
+        }
+
+        private async ValueTask<bool> DiffersAsync(string other, CancellationToken cancellation)
+        {
+            // Reads both, which may be large, and so may take longer than other statements.
+            await using var command = new NpgsqlCommand(
+                """
+                SELECT EXISTS (
+                  SELECT FROM (SELECT n, bytes FROM image_chunk WHERE upload_id = $1) AS mine
+                  FULL JOIN (SELECT n, bytes FROM image_chunk WHERE upload_id = $2) AS theirs USING (n)
+                  WHERE mine.bytes IS DISTINCT FROM theirs.bytes)
+                """,
+                connection) { CommandTimeout = 0 };
+            command.Parameters.Add(Text(_id));
+            command.Parameters.Add(Text(other));
+            return (bool)(await command.ExecuteScalarAsync(cancellation))!;
         }
     }
 }

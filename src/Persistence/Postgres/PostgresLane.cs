@@ -135,10 +135,11 @@ internal sealed class PostgresLane(NpgsqlDataSource source) : IJournalLane
         // After the insertion: one commit may hold both.
         if (changes.Consumed is { Count: > 0 } consumed)
         {
-            Add(
-                batch, PostgresSql.DeleteCustomSignal,
-                Array(consumed, r => r.InstanceId), Array(consumed, r => r.Number));
+            Add(batch, PostgresSql.DeleteConsumed, Array(consumed, r => r.InstanceId));
+            Add(batch, PostgresSql.Consume, Array(consumed, r => r.InstanceId), Array(consumed, r => r.Number));
         }
+        if (changes.Ended is { Count: > 0 } ended)
+            Add(batch, PostgresSql.DeleteConsumed, Array(ended, id => id));
     }
 
     private static void Add(NpgsqlBatch batch, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)

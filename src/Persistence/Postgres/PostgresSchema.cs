@@ -10,7 +10,7 @@ internal static class PostgresSchema
         "CREATE TABLE IF NOT EXISTS schema_version (version int PRIMARY KEY, applied_at bigint NOT NULL)";
 
     public static readonly IReadOnlyList<string> Migrations =
-        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots];
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots, ConsumedSignals];
 
     /// <summary>A server built without lz4 keeps its default compression.</summary>
     public const string Compression =
@@ -171,5 +171,11 @@ internal static class PostgresSchema
           ALTER TABLE snapshot ALTER COLUMN payload SET COMPRESSION lz4;
         EXCEPTION WHEN OTHERS THEN NULL;
         END $$;
+        """;
+
+    private const string ConsumedSignals =
+        """
+        ALTER TABLE custom_signal ADD COLUMN is_consumed boolean NOT NULL DEFAULT false;
+        CREATE INDEX custom_signal_consumed ON custom_signal (instance_id) WHERE is_consumed;
         """;
 }

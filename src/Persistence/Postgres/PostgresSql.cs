@@ -43,9 +43,12 @@ internal static class PostgresSql
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bytea[])
         """;
 
-    public const string DeleteCustomSignal =
+    public const string DeleteConsumed =
+        "DELETE FROM custom_signal WHERE instance_id = ANY ($1::text[]) AND is_consumed";
+
+    public const string Consume =
         """
-        DELETE FROM custom_signal AS s USING unnest($1::text[], $2::bigint[]) AS c(id, number)
+        UPDATE custom_signal AS s SET is_consumed = true FROM unnest($1::text[], $2::bigint[]) AS c(id, number)
         WHERE s.instance_id = c.id AND s.number = c.number
         """;
 

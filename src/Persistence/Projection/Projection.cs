@@ -73,15 +73,18 @@ internal static class Projection
             case InstanceEvent.Completed e:
                 var output = Bytes(e.Output);
                 patch.SetStatus(InstanceStatus.Completed).SetFinished(at).SetWake(null).SetResult(output, null);
+                rows.Ended.Add(row.PersistenceId);
                 Add(rows, row, "completed", null, null, output, at);
                 break;
             case InstanceEvent.Failed e:
                 patch.SetStatus(InstanceStatus.Failed).SetFinished(at).SetWake(null)
                     .SetResult(null, Text.Clean(e.Error));
+                rows.Ended.Add(row.PersistenceId);
                 Add(rows, row, "failed", null, null, Encoding.UTF8.GetBytes(e.Error), at);
                 break;
             case InstanceEvent.Cancelled e:
                 patch.SetStatus(InstanceStatus.Cancelled).SetFinished(at).SetWake(null);
+                rows.Ended.Add(row.PersistenceId);
                 if (e.Reason is not null)
                     Add(rows, row, "custom", "cancelled", null, Encoding.UTF8.GetBytes(e.Reason), at);
                 break;

@@ -139,7 +139,10 @@ internal sealed record NewEvent(
 /// <summary>A custom signal that waits.</summary>
 internal sealed record NewCustomSignal(string InstanceId, long Number, string Key, long At, byte[] Payload);
 
-/// <summary>A custom signal that waits no longer.</summary>
+/// <summary>
+/// A custom signal that waits no longer. A reply that gives its number may be on its way and asks for the payload after
+/// this commit, so its row stays until the instance consumes others, or ends.
+/// </summary>
 internal sealed record ConsumedSignal(string InstanceId, long Number);
 
 /// <summary>What one transaction writes.</summary>
@@ -158,6 +161,9 @@ internal sealed class RowChanges
     public List<NewCustomSignal> CustomSignals { get; } = [];
 
     public List<ConsumedSignal> Consumed { get; } = [];
+
+    /// <summary>Instances that have ended: nobody asks for what they consumed.</summary>
+    public List<string> Ended { get; } = [];
 
     public IReadOnlyCollection<InstancePatch> Patches => _patches.Values;
 

@@ -58,7 +58,7 @@ internal sealed class SqliteDatabase : Database
         };
     }
 
-    public override IJournalLane OpenLane() => new SqliteLane(this);
+    public override IJournalLane OpenLane() => new SqliteLane(WriteGate, Connect);
 
     public override IReplaySource OpenReplaySource() => new SqliteReplaySource(this);
 
@@ -97,11 +97,14 @@ internal sealed class SqliteDatabase : Database
         Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
         using (var connection = Connect())
             Execute(connection, "PRAGMA journal_mode = WAL");
-        Write(connection =>
+        var isMigrated = Write(connection =>
         {
             Execute(connection, SqliteSchema.Versions);
             var version = (int)Scalar(connection, "SELECT COALESCE(max(version), 0) FROM schema_version");
             RefuseNewer(version, SqliteSchema.Migrations.Count);
+            if (version == SqliteSchema.Migrations.Count)
+                return false;
+            Logs.MigrationBegins(Options.Logger, version, SqliteSchema.Migrations.Count);
             for (var next = version; next < SqliteSchema.Migrations.Count; next++)
             {
                 Execute(connection, SqliteSchema.Migrations[next]);
@@ -111,6 +114,8 @@ internal sealed class SqliteDatabase : Database
             }
             return true;
         });
+        if (isMigrated)
+            Logs.MigrationEnds(Options.Logger, SqliteSchema.Migrations.Count);
         return Task.CompletedTask;
     }
 

@@ -5,25 +5,27 @@ using Runtara.Persistence.Projection;
 namespace Runtara.Persistence.Sqlite;
 
 /// <summary>Prepared statements in one transaction for each commit. Every call blocks.</summary>
-internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
+/// <param name="writeGate">Held for each transaction.</param>
+/// <param name="connect">Opens the lane's connection, and another after a reset.</param>
+internal sealed class SqliteLane(Lock writeGate, Func<SqliteConnection> connect) : IJournalLane
 {
     private Statements? _statements;
 
     public ValueTask CommitAsync(IReadOnlyList<AtomicUnit> units, CancellationToken cancellation)
     {
         var changes = RowChanges.Of(units);
-        lock (database.WriteGate)
+        lock (writeGate)
         {
-            var statements = _statements ??= new Statements(database.Connect());
-            statements.Begin.Run();
+            var statements = _statements ??= new Statements(connect());
             try
             {
+                statements.Begin.Run();
                 Write(statements, changes);
                 statements.Commit.Run();
             }
-            catch (SqliteException)
+            // Whatever it was: a transaction that stays open would refuse all later ones.
+            catch
             {
-                // Some errors have already rolled back; then this says so and there is nothing left to do.
                 statements.TryRollback();
                 throw;
             }
@@ -34,7 +36,7 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
     public ValueTask<IReadOnlySet<AtomicUnit>> FindStoredAsync(
         IReadOnlyList<AtomicUnit> units, CancellationToken cancellation)
     {
-        var statements = _statements ??= new Statements(database.Connect());
+        var statements = _statements ??= new Statements(connect());
         var stored = new HashSet<AtomicUnit>();
         foreach (var unit in units)
         {
@@ -85,8 +87,12 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
         foreach (var r in changes.CustomSignals)
             to.CustomSignal.Run(r.InstanceId, r.Number, r.Key, r.At, r.Payload);
         // After the insertion: one commit may hold both.
+        foreach (var r in changes.Consumed.DistinctBy(r => r.InstanceId))
+            to.DeleteConsumed.Run(r.InstanceId);
         foreach (var r in changes.Consumed)
-            to.Consumed.Run(r.InstanceId, r.Number);
+            to.Consume.Run(r.InstanceId, r.Number);
+        foreach (var id in changes.Ended)
+            to.DeleteConsumed.Run(id);
     }
 
     /// <summary>One prepared statement with parameters $1, $2, ….</summary>
@@ -197,8 +203,11 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
             "INSERT INTO custom_signal (instance_id, number, key, at, payload) VALUES ($1, $2, $3, $4, $5)",
             5);
 
-        public Statement Consumed { get; } = new(
-            connection, "DELETE FROM custom_signal WHERE instance_id = $1 AND number = $2", 2);
+        public Statement DeleteConsumed { get; } = new(
+            connection, "DELETE FROM custom_signal WHERE instance_id = $1 AND is_consumed", 1);
+
+        public Statement Consume { get; } = new(
+            connection, "UPDATE custom_signal SET is_consumed = 1 WHERE instance_id = $1 AND number = $2", 2);
 
         public Statement FindStored { get; } = new(
             connection, "SELECT 1 FROM journal WHERE persistence_id = $1 AND seq = $2 AND writer = $3", 3);
@@ -211,7 +220,7 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
             }
             catch (SqliteException)
             {
-                // No transaction is open any more.
+                // Some errors have already rolled back; then this says so and there is nothing left to do.
             }
         }
 
@@ -219,8 +228,8 @@ internal sealed class SqliteLane(SqliteDatabase database) : IJournalLane
         {
             foreach (var statement in (Statement[])
                 [
-                    Begin, Commit, Journal, Instance, Checkpoint, Progress, Results, Event, CustomSignal, Consumed,
-                    FindStored,
+                    Begin, Commit, Journal, Instance, Checkpoint, Progress, Results, Event, CustomSignal,
+                    DeleteConsumed, Consume, FindStored,
                 ])
             {
                 statement.Dispose();

@@ -7,7 +7,7 @@ internal static class SqliteSchema
         "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL)";
 
     public static readonly IReadOnlyList<string> Migrations =
-        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots];
+        [Tables, AkkaView, AgentImages, CustomSignals, FastLists, FinishedIndex, Snapshots, ConsumedSignals];
 
     private const string Tables =
         """
@@ -138,5 +138,11 @@ internal static class SqliteSchema
           serializer INTEGER NOT NULL,
           manifest TEXT NOT NULL,
           payload BLOB NOT NULL);
+        """;
+
+    private const string ConsumedSignals =
+        """
+        ALTER TABLE custom_signal ADD COLUMN is_consumed INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX custom_signal_consumed ON custom_signal (instance_id) WHERE is_consumed;
         """;
 }

@@ -270,6 +270,18 @@ public abstract class SignalContract(EdgeHost edge)
         Assert.Equal((true, "one"), (found.Found, found.CustomSignal.Payload.ToStringUtf8()));
     }
 
+    [Theory, MemberData(nameof(Doors))]
+    public async Task A_new_checkpoint_carries_the_custom_signal_that_a_poll_was_given_before(string door)
+    {
+        await using var workflow = await WorkflowClient.RegisteredAsync(edge, door);
+        await SendCustomAsync(workflow.Id, "k", "one");
+        await SendCustomAsync(workflow.Id, "k", "two");
+        Assert.Equal("one", (await workflow.PollAsync("k")).CustomSignal.Payload.ToStringUtf8());
+        var saved = (await workflow.SaveAsync("k", "x")).Checkpoint;
+        Assert.Equal((false, "one"), (saved.Found, saved.CustomSignal?.Payload.ToStringUtf8()));
+        Assert.Equal("two", (await workflow.PollAsync("k")).CustomSignal.Payload.ToStringUtf8());
+    }
+
     [Fact]
     public async Task A_custom_signal_needs_a_key_and_has_limits_that_the_error_names()
     {

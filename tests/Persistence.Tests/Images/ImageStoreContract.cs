@@ -101,6 +101,35 @@ public abstract class ImageStoreContract(StoreFixture fixture)
     }
 
     [Fact]
+    public async Task A_deletion_may_meet_a_registration_of_the_same_bytes_under_the_same_name()
+    {
+        for (var round = 0; round < 100; round++)
+        {
+            var image = await UploadAsync("meeting", [1, 2, 3]);
+            var deletion = Task.Run(() => Images.DeleteAsync(image.Id, _tenant, default).AsTask());
+            var next = await Task.Run(() => UploadAsync("meeting", [1, 2, 3]));
+            Assert.True((await deletion).Deleted);
+            Assert.Equal([1, 2, 3], await ReadAsync(next.Sha256));
+            Assert.True((await Images.DeleteAsync(next.Id, _tenant, default)).Deleted);
+        }
+        await AssertNoOrphansAsync();
+        Assert.Empty(Fixture.Log.LinesOf("cannot be used now"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Bytes_that_were_damaged_are_whole_again_when_they_are_registered_again(bool cut)
+    {
+        var bytes = RandomNumberGenerator.GetBytes(2_500_000);
+        var image = await UploadAsync("damaged", bytes);
+        await DamageAsync(image, cut);
+        await UploadAsync("again", bytes);
+        Assert.Equal(bytes, await ReadAsync(image.Sha256));
+        await AssertNoOrphansAsync();
+    }
+
+    [Fact]
     public async Task An_image_in_use_is_not_deleted()
     {
         var image = await UploadAsync("used", [9]);
@@ -130,6 +159,9 @@ public abstract class ImageStoreContract(StoreFixture fixture)
         await Assert.ThrowsAsync<FileNotFoundException>(() => ReadAsync(sha256));
 
     protected abstract Task AssertNoOrphansAsync();
+
+    /// <summary>Takes the end of the bytes away, or puts others in their place.</summary>
+    protected abstract Task DamageAsync(Image image, bool cut);
 
     protected async Task<Image> UploadAsync(string name, byte[] bytes)
     {
@@ -168,6 +200,15 @@ public sealed class SqliteImageStoreTests(SqliteFixture fixture)
         Assert.True(File.Exists(Path.Combine(Images, "blobs", kept.Sha256)));
     }
 
+    protected override async Task DamageAsync(Image image, bool cut)
+    {
+        await using var file = File.OpenWrite(Path.Combine(Images, "blobs", image.Sha256));
+        if (cut)
+            file.SetLength(image.SizeBytes / 2);
+        else
+            file.Write([1, 2, 3]);
+    }
+
     protected override async Task AssertNoOrphansAsync()
     {
         Assert.Empty(Directory.GetFiles(Path.Combine(Images, "uploads")));
@@ -190,6 +231,12 @@ public sealed class PostgresImageStoreTests(PostgresFixture fixture)
         Assert.Equal(0L, await Fixture.ExecuteAsync(
             "SELECT count(*) FROM image_blob WHERE sha256 NOT IN (SELECT sha256 FROM image)"));
     }
+
+    protected override async Task DamageAsync(Image image, bool cut) => await Fixture.ExecuteAsync(
+        (cut
+            ? "DELETE FROM image_chunk"
+            : "UPDATE image_chunk SET bytes = set_byte(bytes, 0, 255 - get_byte(bytes, 0))")
+        + $" WHERE n = 1 AND upload_id = (SELECT upload_id FROM image_blob WHERE sha256 = '{image.Sha256}')");
 
     [Fact]
     public async Task A_start_that_meets_the_deletion_of_its_image_comes_after_it()

@@ -1,5 +1,6 @@
 using Akka.TestKit.Xunit2;
 using Npgsql;
+using Runtara.Actors.Images;
 using Runtara.Persistence.Postgres;
 
 namespace Runtara.Persistence.Tests.Journal;
@@ -24,17 +25,47 @@ public sealed class PostgresConnectionTests(PostgresConnectionTests.TwoConnectio
         Assert.Equal(0, load.Killed);
     }
 
+    [Fact]
+    public async Task Uploads_hold_up_no_query_and_further_ones_wait_for_their_place()
+    {
+        var uploads = new List<IImageUpload> { await fixture.Store.Images.BeginUploadAsync(default) };
+        await uploads[0].WriteAsync(new byte[3_000_000], default);
+        var waiting = Enumerable.Range(0, 5).Select(
+            _ => fixture.Store.Images.BeginUploadAsync(default).AsTask()).ToList();
+        using var gone = new CancellationTokenSource();
+        var impatient = fixture.Store.Images.BeginUploadAsync(gone.Token).AsTask();
+        Assert.True(await fixture.Store.Catalog.PingAsync(default));
+        using var patience = new CancellationTokenSource(Limit);
+        Assert.Equal(0, (await fixture.Store.ReadInputAsync(new("nobody"), patience.Token)).Length);
+        Assert.Null(await fixture.Store.Catalog.ReadCheckpointAsync(new("nobody"), "key", patience.Token));
+        Assert.Equal(0, (await fixture.Store.Images.ListAsync(null, 10, 0, patience.Token)).TotalCount);
+        Assert.All(waiting, upload => Assert.False(upload.IsCompleted));
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => impatient);
+
+        foreach (var _ in waiting.ToList())
+        {
+            await uploads[^1].DisposeAsync();
+            var next = await Task.WhenAny(waiting).WaitAsync(Limit);
+            waiting.Remove(next);
+            uploads.Add(await next);
+        }
+        await uploads[^1].DisposeAsync();
+    }
+
     [Theory]
-    [InlineData("", 30)]
-    [InlineData("?maximum_pool_size=7", 7)]
-    [InlineData("?minimum_pool_size=40", 40)]
-    public async Task Queries_have_thirty_connections_unless_the_url_says_otherwise(string option, int connections)
+    [InlineData("", 30, 7)]
+    [InlineData("?maximum_pool_size=7", 7, 1)]
+    [InlineData("?maximum_pool_size=1", 1, 1)]
+    [InlineData("?minimum_pool_size=40", 40, 10)]
+    public async Task Queries_have_thirty_connections_unless_the_url_says_otherwise(
+        string option, int connections, int uploads)
     {
         await using var database = new PostgresDatabase(
             DatabaseUrl.Postgres($"postgres://u:p@h/db{option}"),
             new StoreOptions { DatabaseUrl = "", DataDirectory = "" });
         var read = new NpgsqlConnectionStringBuilder(database.Source.ConnectionString);
-        Assert.Equal(connections, read.MaxPoolSize);
+        Assert.Equal((connections, uploads), (read.MaxPoolSize, database.UploadsMax));
     }
 
     /// <summary>A store whose queries have two connections.</summary>

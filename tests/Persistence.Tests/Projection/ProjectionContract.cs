@@ -142,7 +142,7 @@ public abstract class ProjectionContract : TestKit
     }
 
     [Fact]
-    public async Task The_payload_of_a_custom_signal_is_there_until_it_is_consumed()
+    public async Task The_payload_of_a_custom_signal_is_there_until_a_later_one_is_consumed()
     {
         Save(Started());
         Save(new InstanceEvent.CustomSignalSent(1, "k\0ey", Guid.Empty, At(1)) { Payload = "one"u8.ToArray() },
@@ -150,11 +150,31 @@ public abstract class ProjectionContract : TestKit
             new InstanceEvent.CustomSignalDelivered("key", 2, At(2)));
         Assert.Equal("one", Encoding.UTF8.GetString((await SignalAsync(1))!.Value.Span));
         Assert.Equal(0, (await SignalAsync(2))!.Value.Length);
+        // A reply that gives the number may be on its way, and asks for the payload after this commit.
         Save(new InstanceEvent.CustomSignalSent(3, "key", Guid.Empty, At(3)),
             new InstanceEvent.CustomSignalsConsumed([2, 3], At(3)));
+        foreach (var number in (long[])[1, 2, 3])
+            Assert.NotNull(await SignalAsync(number));
+        Save(new InstanceEvent.CustomSignalSent(4, "key", Guid.Empty, At(4)),
+            new InstanceEvent.CustomSignalsConsumed([1], At(4)));
         Assert.NotNull(await SignalAsync(1));
         Assert.Null(await SignalAsync(2));
         Assert.Null(await SignalAsync(3));
+        Assert.NotNull(await SignalAsync(4));
+    }
+
+    [Fact]
+    public async Task What_was_consumed_goes_with_the_end_of_the_instance()
+    {
+        Save(Started());
+        Save(new InstanceEvent.CustomSignalSent(1, "key", Guid.Empty, At(1)),
+            new InstanceEvent.CustomSignalSent(2, "key", Guid.Empty, At(1)),
+            new InstanceEvent.CustomSignalSent(3, "key", Guid.Empty, At(1)));
+        Save(new InstanceEvent.CustomSignalsConsumed([1], At(2)));
+        Save(new InstanceEvent.CustomSignalsConsumed([2], At(3)), new InstanceEvent.Completed("sha", At(3)));
+        Assert.Null(await SignalAsync(1));
+        Assert.Null(await SignalAsync(2));
+        Assert.NotNull(await SignalAsync(3));
     }
 
     private ValueTask<ReadOnlyMemory<byte>?> SignalAsync(long number) =>
