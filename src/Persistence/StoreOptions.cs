@@ -33,6 +33,9 @@ public sealed record StoreOptions
     /// <summary>The most recoveries answered by one query.</summary>
     public int ReplayBatchMax { get; init; } = 500;
 
+    /// <summary>A snapshot with more bytes than this is not saved; the instance recovers from its events.</summary>
+    public int SnapshotBytesMax { get; init; } = 16 * 1024 * 1024;
+
     /// <summary>Failures on purpose, for tests; null, the default, is none.</summary>
     public FaultOptions? Faults { get; init; }
 

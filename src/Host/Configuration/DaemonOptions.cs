@@ -63,6 +63,9 @@ internal sealed class DaemonOptions
     /// <summary>The numbers of the semantics.</summary>
     public InstanceSettings Instances { get; set; } = new();
 
+    /// <summary>A saved state with more bytes than this is not kept.</summary>
+    public int SnapshotBytesMax { get; set; } = 16 << 20;
+
     /// <summary>The wakers.</summary>
     public WakeSettings Wakes { get; set; } = new();
 
@@ -99,6 +102,7 @@ internal sealed class DaemonOptions
         DatabaseUrl = DatabaseUrl.Length > 0 ? DatabaseUrl : "sqlite:" + Path.Combine(DataDirectory, "runtara.db"),
         DataDirectory = DataDirectory,
         ReconnectTimeout = ReconnectTimeout,
+        SnapshotBytesMax = SnapshotBytesMax,
         Faults = FaultPercent > 0 && FaultsAllowed ? Faults : null,
     };
 

@@ -95,6 +95,8 @@ internal static class SettingTable
         Of("instances.snapshot-every", null,
             "events of an instance after which its state is saved, for a short recovery; 0: never", Count,
             o => o.Instances.SnapshotEvery, (o, v) => o.Instances = o.Instances with { SnapshotEvery = v }),
+        Of("instances.snapshot-bytes-max", null, "the largest saved state; of a larger one the events are read", Bytes,
+            o => o.SnapshotBytesMax, (o, v) => o.SnapshotBytesMax = checked((int)v)),
         Of("sleep.hibernate-after", null, "a sleep with more than this remaining gives up its container", Duration,
             o => o.Instances.HibernateAfter, (o, v) => o.Instances = o.Instances with { HibernateAfter = v }),
         Of("sleep.hibernate-idle", null, "how long a sleeping attempt must have asked for nothing else", Duration,

@@ -10,17 +10,24 @@ namespace Runtara.Persistence.Snapshots;
 internal sealed record SnapshotSave(
     string PersistenceId, long SequenceNr, Func<SnapshotRow> ToRow, Action<Exception?> Done);
 
+/// <summary>A snapshot that is beyond <see cref="StoreOptions.SnapshotBytesMax"/>.</summary>
+internal sealed class SnapshotTooLargeException(string message) : Exception(message);
+
 /// <summary>
 /// Saves snapshots one after the other, so that only one is in memory as bytes. Nobody waits for them, and one that
 /// cannot be saved is logged and forgotten.
 /// </summary>
 internal sealed class SnapshotWriter : IAsyncDisposable
 {
+    // Of how many instances it is remembered that it was said.
+    private const int TooLargeMax = 10_000;
+
     private readonly Channel<SnapshotSave> _queue =
         Channel.CreateUnbounded<SnapshotSave>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
     private readonly Database _database;
     private readonly StoreOptions _options;
+    private readonly HashSet<string> _tooLarge = [];
     private readonly Task _loop;
 
     public SnapshotWriter(Database database, StoreOptions options)
@@ -61,6 +68,8 @@ internal sealed class SnapshotWriter : IAsyncDisposable
         {
             _stop.Token.ThrowIfCancellationRequested();
             var row = save.ToRow();
+            if (row.Payload.Length > _options.SnapshotBytesMax)
+                return Refuse(save, row.Payload.Length);
             await _database.RetryAsync(
                 async token =>
                 {
@@ -77,6 +86,19 @@ internal sealed class SnapshotWriter : IAsyncDisposable
             Fail(save, e);
             return e;
         }
+    }
+
+    // Once for each instance: the next one will be as large.
+    private SnapshotTooLargeException Refuse(SnapshotSave save, int bytes)
+    {
+        if (_tooLarge.Count >= TooLargeMax)
+            _tooLarge.Clear();
+        var cause = new SnapshotTooLargeException(
+            $"it has {bytes} bytes, the limit is {_options.SnapshotBytesMax} (instances.snapshot-bytes-max)");
+        if (_tooLarge.Add(save.PersistenceId))
+            Logs.SnapshotNotSaved(_options.Logger, save.PersistenceId, save.SequenceNr, cause.Message);
+        save.Done(cause);
+        return cause;
     }
 
     private void Fail(SnapshotSave save, Exception cause)

@@ -35,6 +35,21 @@ public sealed class SnapshotWriterTests(SqliteFixture fixture) : IClassFixture<S
     }
 
     [Fact]
+    public async Task One_that_is_too_large_is_not_saved_and_that_is_said_once_for_each_instance()
+    {
+        await using var writer = new SnapshotWriter(
+            fixture.Store.Database, Options with { SnapshotBytesMax = 3 });
+        foreach (var id in (string[])["large-1", "large-1", "large-2"])
+        {
+            var cause = await SaveAsync(writer, id, () => Row(id) with { Payload = new byte[4] });
+            Assert.EndsWith("(instances.snapshot-bytes-max)", Assert.IsType<SnapshotTooLargeException>(cause).Message);
+        }
+        Assert.Null(await SaveAsync(writer, "large-1", () => Row("large-1") with { Payload = new byte[3] }));
+        Assert.Single(_log.LinesOf("A snapshot of large-1 at event 1 was not saved"));
+        Assert.Single(_log.LinesOf("A snapshot of large-2 at event 1 was not saved"));
+    }
+
+    [Fact]
     public async Task What_waits_at_the_end_is_forgotten_without_a_word()
     {
         var writer = new SnapshotWriter(fixture.Store.Database, Options);
