@@ -91,6 +91,28 @@ public sealed class DaemonProcessTests : IDisposable
         Assert.True(second.ExitCode == 0, $"exit code {second.ExitCode}: {await log}");
     }
 
+    /// <param name="milliseconds">From ready to the signal: before all shards have a home, and after.</param>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(300)]
+    [InlineData(600)]
+    [InlineData(1200)]
+    public async Task However_soon_a_daemon_is_stopped_its_instances_are_let_go_in_order(int milliseconds)
+    {
+        using var daemon = StartDaemon();
+        var log = daemon.StandardError.ReadToEndAsync();
+        Assert.Contains(" ready: ", await daemon.StandardOutput.ReadLineAsync().WaitAsync(Within));
+        if (milliseconds > 0)
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(milliseconds));
+            await timer.WaitForNextTickAsync();
+        }
+        Terminate(daemon);
+        await daemon.WaitForExitAsync().WaitAsync(Within);
+        Assert.Equal(0, daemon.ExitCode);
+        Assert.DoesNotContain("timed out", await log);
+    }
+
     [Fact]
     public async Task A_bad_configuration_ends_with_its_own_code_and_every_problem()
     {

@@ -65,7 +65,9 @@ public static class InstanceHosting
             var region = registry.Get<InstanceRegion>();
             var runnerOfNode = system.ActorOf(runner(region), "runner");
             registry.Register<RunnerOfNode>(runnerOfNode);
-            system.ActorOf(Props.Create(typeof(WakeClock), region), "wake-clock");
+            var clock = system.ActorOf(Props.Create(typeof(WakeClock), region), "wake-clock");
+            CoordinatedShutdown.Get(system).AddTask(
+                CoordinatedShutdown.PhaseBeforeClusterShutdown, "stop-wake-clock", () => WakeClock.StopAsync(clock));
         });
 }
 

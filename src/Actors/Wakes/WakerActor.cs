@@ -1,3 +1,4 @@
+using Akka;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Event;
@@ -8,12 +9,18 @@ namespace Runtara.Actors.Wakes;
 /// <summary>What is said to the waker of a shard; routed by the shard region like a command.</summary>
 public abstract record WakerMessage(int Shard)
 {
-    /// <summary>Be there. Sent by every node each second, so a shard lost in a crash is allocated again.</summary>
+    /// <summary>
+    /// Be there, and say so (<see cref="WakerIsThere"/>). Sent by every node each second, so a shard lost in a crash is
+    /// allocated again.
+    /// </summary>
     public sealed record Ping(int Shard) : WakerMessage(Shard);
 
     /// <summary>An instance of the shard fell asleep; it may be due before the next scan.</summary>
     public sealed record Expect(int Shard, InstanceId Instance, DateTimeOffset WakeAt) : WakerMessage(Shard);
 }
+
+/// <summary>The answer to <see cref="WakerMessage.Ping"/>: the shard has a home.</summary>
+public sealed record WakerIsThere(int Shard);
 
 /// <summary>How wakers work; HOCON section <c>runtara.wakes</c>.</summary>
 public sealed record WakeSettings
@@ -91,6 +98,7 @@ public sealed class WakerActor : UntypedActor, IWithTimers
         switch (message)
         {
             case WakerMessage.Ping:
+                Sender.Tell(new WakerIsThere(_shard));
                 break;
             case WakerMessage.Expect e when e.WakeAt <= _time.GetUtcNow() + _settings.Horizon:
                 Add(e.Instance, e.WakeAt);
@@ -205,12 +213,30 @@ public sealed class WakerActor : UntypedActor, IWithTimers
     private sealed record Unreadable(Exception Cause, bool Live);
 }
 
-/// <summary>Pings the wakers of all shards each second, from every node.</summary>
-/// <param name="region">The shard region; when it has ended, the pings go nowhere.</param>
+/// <summary>
+/// Pings the wakers of all shards each second, from every node. It ends before the shard region does, and not before
+/// every ping has come to a waker: a region that leaves is given no more shards, and does not end while it keeps a
+/// message for one that has no home.
+/// </summary>
+/// <param name="region">The shard region.</param>
 public sealed class WakeClock(IActorRef region) : UntypedActor, IWithTimers
 {
+    // Less than the phase of the shutdown has.
+    private static readonly TimeSpan StopWithin = TimeSpan.FromSeconds(3);
+
+    private readonly HashSet<int> _unanswered = [];
+    private bool _stopping;
+
     /// <inheritdoc />
     public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <summary>Ends the clock of an actor system that shuts down; gives up when that takes too long.</summary>
+    public static async Task<Done> StopAsync(IActorRef clock)
+    {
+        Task ended = clock.GracefulStop(StopWithin, Stop.Instance);
+        await ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return Done.Instance;
+    }
 
     /// <inheritdoc />
     protected override void PreStart() =>
@@ -219,12 +245,39 @@ public sealed class WakeClock(IActorRef region) : UntypedActor, IWithTimers
     /// <inheritdoc />
     protected override void OnReceive(object message)
     {
-        for (var shard = 0; shard < InstanceShard.Count; shard++)
-            region.Tell(new WakerMessage.Ping(shard));
+        switch (message)
+        {
+            case PingAll when !_stopping:
+                for (var shard = 0; shard < InstanceShard.Count; shard++)
+                {
+                    _unanswered.Add(shard);
+                    region.Tell(new WakerMessage.Ping(shard));
+                }
+                break;
+            case PingAll:
+                break;
+            case WakerIsThere there:
+                _unanswered.Remove(there.Shard);
+                break;
+            case Stop:
+                _stopping = true;
+                Timers.CancelAll();
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+        if (_stopping && _unanswered.Count == 0)
+            Context.Stop(Self);
     }
 
     private sealed class PingAll
     {
         public static readonly PingAll Instance = new();
+    }
+
+    private sealed class Stop
+    {
+        public static readonly Stop Instance = new();
     }
 }
