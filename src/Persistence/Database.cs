@@ -30,6 +30,9 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     /// <summary>Whether calls block, so that a lane wants a thread of its own.</summary>
     public abstract bool Blocks { get; }
 
+    /// <summary>Keeps other daemons off; throws <see cref="DatabaseOwnedException"/> when one is there.</summary>
+    public abstract ValueTask<IOwnership> OwnAsync(CancellationToken cancellation);
+
     public abstract Task MigrateAsync(CancellationToken cancellation);
 
     /// <summary>Removes what a crash may have left behind.</summary>

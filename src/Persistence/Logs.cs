@@ -53,6 +53,25 @@ internal static partial class Logs
     public static partial void SnapshotNotSaved(
         ILogger logger, string persistenceId, long sequenceNr, string cause);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Owned}. Waiting for up to {Seconds} s")]
+    public static partial void OwnedByAnother(ILogger logger, string owned, double seconds);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "The connection that keeps other daemons off the database {Database} is lost, and is made again: "
+            + "{Cause}")]
+    public static partial void OwnershipLost(ILogger logger, string database, string cause);
+
+    [LoggerMessage(
+        Level = LogLevel.Information, Message = "Other daemons are kept off the database {Database} again")]
+    public static partial void OwnershipBack(ILogger logger, string database);
+
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "A connection pooler is between the daemon and the database {Database}: it must pool sessions and "
+            + "not transactions, or other daemons are not kept off")]
+    public static partial void PoolerBetween(ILogger logger, string database);
+
     [LoggerMessage(Level = LogLevel.Error, Message = "A journal reply could not be sent")]
     public static partial void ReplyFailed(ILogger logger, Exception cause);
 }

@@ -15,12 +15,16 @@ namespace Runtara.Persistence;
 /// </summary>
 public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 {
+    private static readonly TimeSpan AskOwnerEvery = TimeSpan.FromMilliseconds(500);
+
     private readonly Database _database;
+    private readonly IOwnership? _ownership;
     private int _disposed;
 
-    private Store(Database database, StoreOptions options)
+    private Store(Database database, IOwnership? ownership, StoreOptions options)
     {
         _database = database;
+        _ownership = ownership;
         Options = options;
         Writer = new JournalWriter(database, options);
         Replayer = new ReplayReader(database, options);
@@ -32,6 +36,12 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 
     /// <summary>What the store was opened with.</summary>
     public StoreOptions Options { get; }
+
+    /// <summary>
+    /// Completes, with what to say, when the database of a store that is to be <see cref="StoreOptions.Alone"/> is
+    /// another's: the process must end, as nothing that it does counts any more.
+    /// </summary>
+    public Task<string> Lost => _ownership?.Lost ?? new TaskCompletionSource<string>().Task;
 
     /// <summary>The queries over instances and checkpoints.</summary>
     public Catalog Catalog { get; }
@@ -53,33 +63,67 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     /// <summary>
     /// Connects, creates or migrates the tables, and removes what an upload that broke off left behind. PostgreSQL is
     /// tried again for <see cref="StoreOptions.ReconnectTimeout"/>. Throws <see cref="StoreUnavailableException"/> with
-    /// the URL (never its password) when that fails, <see cref="FormatException"/> for an URL that makes no sense.
+    /// the URL (never its password) when that fails, <see cref="FormatException"/> for an URL that makes no sense, and
+    /// <see cref="DatabaseOwnedException"/> when it is to be <see cref="StoreOptions.Alone"/> and is not.
     /// </summary>
     public static async ValueTask<Store> OpenAsync(StoreOptions options, CancellationToken cancellation)
     {
         var database = DatabaseUrl.Open(options);
-        if (options.Faults is { } faults)
-            database = new FaultyDatabase(database, faults, options);
+        IOwnership? ownership = null;
         try
         {
+            // Before the tables are touched, and without faults: what is taken and not known of is never given back.
+            if (options.Alone)
+                ownership = await OwnAsync(database, options, cancellation);
+            if (options.Faults is { } faults)
+                database = new FaultyDatabase(database, faults, options);
             await database.RetryAsync(
                 async token => { await database.MigrateAsync(token); return true; }, cancellation);
             await database.RetryAsync(
                 async token => { await database.CleanUpAsync(token); return true; }, cancellation);
-            return new Store(database, options);
+            return new Store(database, ownership, options);
         }
         catch (Exception e) when (database.IsOutage(e) || e is System.Data.Common.DbException or IOException)
         {
-            await database.DisposeAsync();
+            await CloseAsync(database, ownership);
             throw new StoreUnavailableException(
                 $"Cannot open the database {DatabaseUrl.Redact(options.DatabaseUrl)}: "
                 + (database.Describe(e) ?? e.Message), e);
         }
         catch
         {
-            await database.DisposeAsync();
+            await CloseAsync(database, ownership);
             throw;
         }
+    }
+
+    private static async ValueTask<IOwnership> OwnAsync(
+        Database database, StoreOptions options, CancellationToken cancellation)
+    {
+        var since = options.Time.GetTimestamp();
+        var isTold = false;
+        while (true)
+        {
+            try
+            {
+                return await database.RetryAsync(database.OwnAsync, cancellation);
+            }
+            catch (DatabaseOwnedException e) when (options.Time.GetElapsedTime(since) < options.OwnerTimeout)
+            {
+                if (!isTold)
+                    Logs.OwnedByAnother(options.Logger, e.Message, options.OwnerTimeout.TotalSeconds);
+                isTold = true;
+                await Task.Delay(AskOwnerEvery, options.Time, cancellation);
+            }
+        }
+    }
+
+    // The lock goes last: until then this process may still write.
+    private static async ValueTask CloseAsync(Database database, IOwnership? ownership)
+    {
+        await database.DisposeAsync();
+        if (ownership is not null)
+            await ownership.DisposeAsync();
     }
 
     /// <inheritdoc />
@@ -110,7 +154,7 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
         await Snapshots.DisposeAsync();
         await Replayer.DisposeAsync();
         await Catalog.CloseAsync();
-        await _database.DisposeAsync();
+        await CloseAsync(_database, _ownership);
     }
 }
 

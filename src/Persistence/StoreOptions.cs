@@ -18,6 +18,14 @@ public sealed record StoreOptions
     /// <summary>How long a database outage is waited out before writes and reads fail.</summary>
     public TimeSpan ReconnectTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// Whether no other process may open the database like this while the store is open. Default: any number may.
+    /// </summary>
+    public bool Alone { get; init; }
+
+    /// <summary>How long another owner of the database is waited for: one that was killed lets go soon.</summary>
+    public TimeSpan OwnerTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>The most journal rows in one transaction; an atomic batch is never split.</summary>
     public int CommitRowsMax { get; init; } = 2000;
 

@@ -34,6 +34,8 @@ internal sealed class FaultyDatabase : Database
     public override string? Describe(Exception cause) =>
         cause is InjectedFaultException ? null : _inner.Describe(cause);
 
+    public override ValueTask<IOwnership> OwnAsync(CancellationToken cancellation) => _inner.OwnAsync(cancellation);
+
     public override Task MigrateAsync(CancellationToken cancellation) => _inner.MigrateAsync(cancellation);
 
     public override Task CleanUpAsync(CancellationToken cancellation) => _inner.CleanUpAsync(cancellation);

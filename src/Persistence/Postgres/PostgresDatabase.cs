@@ -26,9 +26,11 @@ internal sealed class PostgresDatabase : Database
     private readonly NpgsqlDataSource _journal;
     private readonly NpgsqlDataSource _uploads;
     private readonly SemaphoreSlim _uploadPlaces;
+    private readonly NpgsqlConnectionStringBuilder _given;
 
     public PostgresDatabase(NpgsqlConnectionStringBuilder connection, StoreOptions options) : base(options)
     {
+        _given = new NpgsqlConnectionStringBuilder(connection.ConnectionString);
         // Every hot statement is prepared by the driver at its second use and stays prepared on its connection.
         connection.MaxAutoPrepare = Math.Max(connection.MaxAutoPrepare, 64);
         connection.AutoPrepareMinUsages = 2;
@@ -111,6 +113,9 @@ internal sealed class PostgresDatabase : Database
             _uploadPlaces.Release();
         }
     }
+
+    public override async ValueTask<IOwnership> OwnAsync(CancellationToken cancellation) =>
+        await PostgresOwnership.TakeAsync(_given, this, Options, cancellation);
 
     public override async Task MigrateAsync(CancellationToken cancellation)
     {

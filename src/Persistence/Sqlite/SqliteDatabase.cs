@@ -92,6 +92,9 @@ internal sealed class SqliteDatabase : Database
     /// <summary>Called within <see cref="Write{T}"/>: what to do once it has committed, still alone.</summary>
     public void AfterWrite(Action action) => _afterWrite = action;
 
+    public override ValueTask<IOwnership> OwnAsync(CancellationToken cancellation) =>
+        ValueTask.FromResult<IOwnership>(SqliteOwnership.Take(_path, Options));
+
     public override Task MigrateAsync(CancellationToken cancellation)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(_path)!);

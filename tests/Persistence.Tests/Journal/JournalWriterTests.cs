@@ -166,6 +166,9 @@ public sealed class JournalWriterTests(SqliteFixture fixture) : IClassFixture<Sq
 
         public override IJournalLane OpenLane() => new FaultyLane(this, inner.OpenLane());
 
+        public override ValueTask<IOwnership> OwnAsync(CancellationToken cancellation) =>
+            throw new NotSupportedException();
+
         public override Task MigrateAsync(CancellationToken cancellation) => throw new NotSupportedException();
 
         public override Task CleanUpAsync(CancellationToken cancellation) => throw new NotSupportedException();
