@@ -1,10 +1,12 @@
 using Akka.Actor;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Akka.Cluster.Hosting;
 using Akka.Hosting;
 using Akka.Remote.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -33,28 +35,83 @@ internal static class DaemonHost
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         using var terminate = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupt = StopOn(PosixSignal.SIGINT, stop);
+        using var quit = StopOn(PosixSignal.SIGQUIT, stop);
         try
         {
             using var alone = DataDirectory.Take(options.DataDirectory);
             // Now, and not when the doors open: what cannot be served is not begun.
             Doors.CheckOwnCertificate(options);
+            using var health = BindHealth(options);
             using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
+            foreach (var ignored in configuration.Ignored)
+                logs.CreateLogger("Runtara.Daemon").VariableIgnored(ignored);
             await using var store = await Store.OpenAsync(
                 options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, stop.Token);
-            await using var app = Build(configuration, store);
-            await app.RunAsync(stop.Token);
-            return ExitCodes.Ok;
+            await using var app = Build(configuration, store, health);
+            return await RunAsync(app, store, stop.Token);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
             // Told to stop before the start was over.
             return ExitCodes.Ok;
         }
-        catch (Exception e) when (e is StoreUnavailableException or FormatException or IOException
-                                      or System.Data.Common.DbException or UnauthorizedAccessException)
+        catch (Exception e)
         {
-            await Console.Error.WriteLineAsync($"runtarad: cannot run: {e.Message}");
+            if (LogLevels.Parse(options.LogLevel) == LogLevel.Debug)
+                await Console.Error.WriteLineAsync(e.ToString());
+            await Console.Error.WriteLineAsync($"runtarad: cannot run: {InOneLine(e)}");
             return ExitCodes.Failed;
+        }
+    }
+
+    private static string InOneLine(Exception e)
+    {
+        while (e is AggregateException { InnerExceptions: [var only] })
+            e = only;
+        var line = string.Join("; ", e.Message.Split('\n', StringSplitOptions.TrimEntries));
+        // Whose text says where and why by itself.
+        return e is StoreUnavailableException or DatabaseOwnedException or FormatException
+            or (IOException and not FileNotFoundException) or System.Data.Common.DbException
+            or UnauthorizedAccessException
+            ? line
+            : $"{line} (log-level=debug shows where)";
+    }
+
+    /// <summary>Runs a built daemon; returns the exit code.</summary>
+    /// <param name="app">The daemon.</param>
+    /// <param name="store">Its store.</param>
+    /// <param name="stop">Tells it to stop; when it ends otherwise, it has failed.</param>
+    internal static async Task<int> RunAsync(WebApplication app, Store store, CancellationToken stop)
+    {
+        var (running, lost) = (app.RunAsync(stop), store.Lost);
+        if (await Task.WhenAny(running, lost) == lost)
+        {
+            // What is being logged is written first: the last line says why.
+            app.Services.GetRequiredService<ILoggerFactory>().Dispose();
+            await Console.Error.WriteLineAsync($"runtarad: cannot go on: {await lost}");
+            // At once, as a crash would: it loses nothing, and while a stop in order takes its time, a container could
+            // be launched that the other daemon has launched already.
+            Environment.Exit(ExitCodes.Failed);
+        }
+        await running;
+        if (stop.IsCancellationRequested)
+            return ExitCodes.Ok;
+        await Console.Error.WriteLineAsync(
+            "runtarad: cannot go on: a part of the daemon has ended by itself; the lines above say which and why");
+        return ExitCodes.Failed;
+    }
+
+    // First of all, because it is the last to be served, and by then containers run.
+    private static Socket BindHealth(DaemonOptions options)
+    {
+        try
+        {
+            return SocketTransportOptions.CreateDefaultBoundListenSocket(options.HealthListen);
+        }
+        catch (SocketException e)
+        {
+            throw new IOException(
+                $"the address {options.HealthListen} (runtara.health.listen) cannot be listened on: {e.Message}", e);
         }
     }
 
@@ -65,11 +122,13 @@ internal static class DaemonHost
             _ = stop.CancelAsync();
         });
 
-    private static WebApplication Build(DaemonConfiguration configuration, Store store)
+    /// <summary>Puts it together, to serve health on a socket that is bound already.</summary>
+    internal static WebApplication Build(DaemonConfiguration configuration, Store store, Socket health)
     {
         var options = configuration.Options;
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(k => k.Listen(options.HealthListen));
+        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = _ => health)
+            .ConfigureKestrel(k => k.Listen(options.HealthListen));
         builder.Services.AddRoutingCore();
         ConfigureLogging(builder.Logging, options);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = options.Edge.StopGrace + StopTime(options));

@@ -22,4 +22,7 @@ internal static partial class Logs
         "the certificate '{File}' (runtara.quic.certificate) has expired at {NotAfter:u}: clients that check it refuse "
             + "to connect; renew it and start the daemon again")]
     internal static partial void CertificateExpired(this ILogger log, string file, DateTimeOffset notAfter);
+
+    [LoggerMessage(6, LogLevel.Warning, "{Variable}")]
+    internal static partial void VariableIgnored(this ILogger log, string variable);
 }

@@ -125,6 +125,17 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("instances.stale-after", "", "a duration")]
     [InlineData("instances.stale-after", "5 parsecs", "a duration")]
     [InlineData("instances.stale-after", "99999999999999d", "a duration")]
+    [InlineData("instances.stale-after", "120", "a duration of 1ms to 24d with its unit")]
+    [InlineData("instances.stale-after", "0", "a duration of 1ms to 24d with its unit")]
+    [InlineData("edge.request-timeout", "0s", "a duration of 1ms to 24d with its unit")]
+    [InlineData("edge.request-timeout", "60d", "a duration of 1ms to 24d with its unit")]
+    [InlineData("edge.request-timeout", "100us", "a duration of 1ms to 24d with its unit")]
+    [InlineData("retention.interval", "0s", "a duration of 1ms to 24d with its unit")]
+    [InlineData("edge.stop-grace", "5", "a duration of 0s to 24d with its unit")]
+    [InlineData("edge.stop-grace", "25d", "a duration of 0s to 24d with its unit")]
+    [InlineData("memory.quiet", "2", "0 (which means never), or a duration of up to 24d with its unit")]
+    [InlineData("edge.sleep-max", "3650", "a duration of 1s to 36500d with its unit")]
+    [InlineData("edge.sleep-max", "36501d", "a duration of 1s to 36500d with its unit")]
     [InlineData("images.max-bytes", "much", "a size")]
     [InlineData("images.max-bytes", "-1b", "a size")]
     [InlineData("edge.checkpoint-bytes-max", "4GiB", "a size")]
@@ -150,6 +161,7 @@ public sealed class ConfigurationTests : IDisposable
     }
 
     [Theory]
+    [InlineData("runtara { instances.stale-after = 120 }", "runtara.instances.stale-after: '120' is not a duration")]
     [InlineData("runtara { runner.capacity = { a = 1 } }", "runtara.runner.capacity")]
     [InlineData("runtara { runner.capacity = [1, 2] }", "runtara.runner.capacity")]
     [InlineData("runtara { quic.alpn = { a = 1 } }", "runtara.quic.alpn")]
@@ -181,11 +193,24 @@ public sealed class ConfigurationTests : IDisposable
         Assert.Contains(problem, told);
     }
 
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("0s", 0)]
+    [InlineData("1500ms", 1500)]
+    [InlineData("24d", 2_073_600_000)]
+    public void A_duration_of_nothing_is_taken_where_it_means_never(string text, double milliseconds)
+    {
+        var quiet = TimeSpan.FromMilliseconds(milliseconds);
+        Assert.Equal(quiet, Options(null, $"memory.quiet={text}").MemoryQuiet);
+        Assert.Equal(quiet, Options($"runtara {{ memory.quiet = {text} }}").MemoryQuiet);
+    }
+
     [Fact]
     public void Brackets_in_comments_and_quotations_are_none()
     {
         var options = Options(
-            "# a {\n// b [\nruntara { data-directory = \"a{\\\"[\" # }\n quic.alpn = [\"\"\"}\"\"\", \"\"] }");
+            "# a {\n// b [\nruntara { data-directory = \"a{\\\"[\" # }\n quic.alpn = [\"\"\"}\"\"\"],"
+            + " instance.advertise = \"\" }");
         Assert.Equal("a{\"[", options.DataDirectory);
         Assert.Equal("}", options.Alpn[0]);
     }
@@ -224,6 +249,10 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("wakes.horizon=5s", "runtara.wakes.horizon: must be more than runtara.wakes.scan-interval")]
     [InlineData("instances.backoff-max=500ms", "runtara.instances.backoff-max: must not be less than")]
     [InlineData("quic.streams-max=0", "runtara.quic.streams-max: must be at least 1")]
+    [InlineData("quic.handshakes-max=0", "runtara.quic.handshakes-max: must be at least 1")]
+    [InlineData("quic.alpn=[runtara, \"\"]", "runtara.quic.alpn: '' is no application protocol")]
+    [InlineData("quic.alpn=[grüße]", "runtara.quic.alpn: 'grüße' is no application protocol")]
+    [InlineData("retention.interval=2d", "runtara.retention.interval: must be at most 1d")]
     [InlineData("log-level=loud", "runtara.log-level: must be debug, info, warning or error")]
     [InlineData("instance.advertise=somewhere", "runtara.instance.advertise: must be host:port")]
     [InlineData("instance.advertise=somewhere:0", "runtara.instance.advertise: must be host:port")]
@@ -262,6 +291,10 @@ public sealed class ConfigurationTests : IDisposable
         Assert.Equal(9000, FromVariable("RUNTARA_QUIC_UDP_SEND_BUFFER", "9000").QuicSendBuffer);
         Assert.Equal(50, FromVariable("RUNTARA_QUIC_MAX_HANDLERS", "50").Edge.CommandsMax);
         Assert.Equal("postgres://h/d", FromVariable("RUNTARA_DATABASE_URL", "postgres://h/d").Store.DatabaseUrl);
+        Assert.Equal(
+            "postgres://h/d", FromVariable("RUNTARA_ENVIRONMENT_DATABASE_URL", "postgres://h/d").Store.DatabaseUrl);
+        Assert.Equal(
+            TimeSpan.FromMilliseconds(1500), FromVariable("RUNTARA_DB_REQUEST_TIMEOUT_MS", "1500").Edge.RequestTimeout);
     }
 
     [Fact]
@@ -273,6 +306,7 @@ public sealed class ConfigurationTests : IDisposable
     [InlineData("RUNTARA_ENV_QUIC_PORT", "70000", "runtara.environment.listen")]
     [InlineData("RUNTARA_QUIC_IDLE_TIMEOUT_MS", "soon", "runtara.quic.idle-timeout")]
     [InlineData("RUNTARA_QUIC_IDLE_TIMEOUT_MS", "}", "runtara.quic.idle-timeout")]
+    [InlineData("RUNTARA_DB_REQUEST_TIMEOUT_MS", "0", "runtara.edge.request-timeout")]
     [InlineData("RUNTARA_QUIC_MAX_INCOMING", "1 }", "runtara.quic.handshakes-max")]
     [InlineData("RUNTARA_NETWORK_MODE", "bridge\n}", "runtara.runner.network-mode")]
     public void A_bad_variable_is_an_error_that_names_it_and_its_key(string name, string value, string key)
@@ -343,57 +377,10 @@ public sealed class ConfigurationTests : IDisposable
         Assert.Equal("ddata", akka.GetString("akka.cluster.sharding.state-store-mode"));
         Assert.False(akka.GetBoolean("akka.cluster.sharding.remember-entities", true));
         Assert.False(akka.GetBoolean("akka.coordinated-shutdown.exit-clr", true));
+        Assert.Equal(
+            TimeSpan.FromSeconds(5),
+            akka.GetTimeSpan("akka.coordinated-shutdown.phases.cluster-sharding-shutdown-region.timeout"));
         Assert.Empty(akka.GetStringList("akka.cluster.sharding.distributed-data.durable.keys"));
         Assert.Equal(500, akka.GetInt("akka.persistence.max-concurrent-recoveries"));
-    }
-
-    [Theory]
-    [InlineData("30d", 2_592_000.0)]
-    [InlineData("12h", 43_200.0)]
-    [InlineData("90m", 5400.0)]
-    [InlineData("45 s", 45.0)]
-    [InlineData("1500ms", 1.5)]
-    [InlineData("never", null)]
-    [InlineData("0", null)]
-    [InlineData("0d", null)]
-    public void Retention_is_a_time_with_its_unit_or_never(string text, double? seconds)
-    {
-        TimeSpan? age = seconds is { } s ? TimeSpan.FromSeconds(s) : null;
-        var fromFile = Options(
-            $$"""runtara.retention { completed = {{text}}, run-directories = "{{text}}" }""").Retention;
-        Assert.Equal((age, age), (fromFile.Completed, fromFile.RunDirectories));
-        Assert.Equal(TimeSpan.FromDays(30), fromFile.Failed);
-        var set = Load(null, [$"retention.failed={text}", $"retention.cancelled={text}"]);
-        Assert.Equal((age, age), (set.Options.Retention.Failed, set.Options.Retention.Cancelled));
-        var again = Load(set.Show());
-        Assert.Equal(set.Options.Retention, again.Options.Retention);
-    }
-
-    [Theory]
-    [InlineData("30")]
-    [InlineData("-1d")]
-    [InlineData("1.5d")]
-    [InlineData("30 fortnights")]
-    [InlineData("36501d")]
-    [InlineData("99999999999999999999d")]
-    [InlineData("forever")]
-    [InlineData("")]
-    public void Retention_without_a_unit_or_beyond_reason_is_refused(string text) =>
-        Assert.Contains(
-            $"runtara.retention.completed: '{text}' is not never, 0", Problem(null, $"retention.completed={text}"));
-
-    [Fact]
-    public void Retention_keeps_thirty_days_unless_told_otherwise_and_says_so()
-    {
-        var shown = Load().Show();
-        foreach (var line in (string[])[
-            "retention.completed = 30d", "retention.failed = 30d", "retention.cancelled = 30d",
-            "retention.run-directories = 1d", "retention.batch = 100", "retention.rows = 500"])
-        {
-            Assert.Contains($"  {line}\n", shown);
-        }
-        Assert.Contains("runtara.retention.batch: must be at least 1", Problem(null, "retention.batch=0"));
-        Assert.Contains("runtara.retention.rows: must be at least 1", Problem(null, "retention.rows=0"));
-        Assert.Contains("runtara.retention.interval: must be more than 0", Problem(null, "retention.interval=0s"));
     }
 }

@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.Data.Sqlite;
 using Runtara.EndToEnd.Tests.Harness;
 using Runtara.Quic;
+using Runtara.Testing.Postgres;
 using static Runtara.Host.Tests.RealDaemon;
 
 namespace Runtara.Host.Tests;
@@ -107,6 +108,61 @@ public sealed class RefusedStartTests : IDisposable
         Assert.Equal("rubbish", await File.ReadAllTextAsync(path));
     }
 
+    [Theory]
+    [InlineData("SQLite")]
+    [InlineData("PostgreSQL")]
+    public async Task A_database_of_a_newer_version_is_named(string database)
+    {
+        const string newer = "INSERT INTO schema_version VALUES (99, 0)";
+        const string problem = "runtarad: cannot run: The database has schema version 99, this program knows";
+        if (database == "SQLite")
+        {
+            await ServeOnceAsync(DataDirectory);
+            await using (var file = new SqliteConnection($"Data Source={DataDirectory}/runtara.db;Pooling=False"))
+            {
+                await file.OpenAsync();
+                await using var insert = file.CreateCommand();
+                insert.CommandText = newer;
+                await insert.ExecuteNonQueryAsync();
+            }
+            await RefusedAsync(1, problem, StartOn(DataDirectory), "use a newer program");
+            return;
+        }
+        await using var server = await PostgresServer.StartAsync();
+        var url = await server.CreateDatabaseAsync();
+        await ServeOnceAsync(DataDirectory, $"database-url={url}");
+        await server.ExecuteAsync("test1", newer);
+        await RefusedAsync(1, problem, StartOn(DataDirectory, $"database-url={url}"), "use a newer program");
+    }
+
+    [Theory]
+    [InlineData("192.0.2.1:8003")]
+    [InlineData("[2001:db8::1]:8003")]
+    public async Task A_health_address_of_another_machine_is_named_before_the_database_is_made(string address)
+    {
+        await RefusedAsync(
+            1, $"runtarad: cannot run: the address {address} (runtara.health.listen) cannot be listened on: ",
+            StartOn(DataDirectory, $"health.listen={address}"));
+        Assert.False(File.Exists(Path.Combine(DataDirectory, "runtara.db")));
+    }
+
+    [Theory]
+    [InlineData("environment")]
+    [InlineData("instance")]
+    public async Task A_door_s_address_of_another_machine_is_named(string door) => await RefusedAsync(
+        1, "192.0.2.1:8003", StartOn(DataDirectory, $"{door}.listen=192.0.2.1:8003"), "runtarad: cannot run: ");
+
+    [Fact]
+    public async Task What_nobody_foresaw_is_one_line_too_and_a_stack_only_for_who_asks_for_it()
+    {
+        const string setting = "akka.scheduler.implementation=Nothing.Of, The.Kind";
+        await RefusedAsync(1, "runtarad: cannot run: ", StartWith(setting), "(log-level=debug shows where)");
+        var (_, _, error) = await EndAsync(StartWith(setting, "log-level=debug"));
+        Assert.Contains("   at ", error);
+
+        Process StartWith(params string[] settings) => StartOn(DataDirectory, settings);
+    }
+
     [Fact]
     public async Task A_database_that_another_process_holds_is_waited_for_and_then_named()
     {
@@ -187,6 +243,7 @@ public sealed class RefusedStartTests : IDisposable
             Assert.True(code == exitCode, $"exit code {code}: {error}");
             Assert.All((string[])[text, .. also], part => Assert.Contains(part, error));
             Assert.DoesNotContain("   at ", error);
+            Assert.StartsWith("runtarad: ", error.TrimEnd('\n').Split('\n')[exitCode == 1 ? ^1 : 0]);
         }
     }
 

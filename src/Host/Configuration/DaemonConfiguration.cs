@@ -12,13 +12,17 @@ namespace Runtara.Daemon.Configuration;
 /// </summary>
 internal sealed class DaemonConfiguration
 {
-    private DaemonConfiguration(DaemonOptions options, Config akka) => (Options, Akka) = (options, akka);
+    private DaemonConfiguration(DaemonOptions options, Config akka, IReadOnlyList<string> ignored) =>
+        (Options, Akka, Ignored) = (options, akka, ignored);
 
     /// <summary>What <c>runtara { }</c> says.</summary>
     public DaemonOptions Options { get; }
 
     /// <summary>Everything else, with our defaults for Akka below it.</summary>
     public Config Akka { get; }
+
+    /// <summary>Variables that are set and change nothing, each with what to set instead.</summary>
+    public IReadOnlyList<string> Ignored { get; }
 
     /// <summary>
     /// Reads it all. Throws <see cref="ConfigurationException"/> with every problem found, each naming key and rule.
@@ -30,9 +34,10 @@ internal sealed class DaemonConfiguration
     public static DaemonConfiguration Load(
         string? file, IReadOnlyList<string> sets, IDictionary variables, bool isRoot = false)
     {
+        var ofFile = file is null ? Config.Empty : Parse(ReadFile(file), file);
         var given = Parse(FromSets(sets), "--set")
-            .WithFallback(Parse(FromVariables(variables), "environment variables"))
-            .WithFallback(file is null ? Config.Empty : Parse(ReadFile(file), file));
+            .WithFallback(Parse(FromVariables(variables, ofFile), "environment variables"))
+            .WithFallback(ofFile);
         var runtara = Section(given);
         var problems = UnknownKeys(runtara).ToList();
         var options = new DaemonOptions();
@@ -51,7 +56,9 @@ internal sealed class DaemonConfiguration
         problems.AddRange(OptionRules.Check(options, isRoot));
         if (problems.Count > 0)
             throw new ConfigurationException(string.Join(Environment.NewLine, problems));
-        return new DaemonConfiguration(options, given.WithFallback(Parse(Resource("akka.conf"), "akka.conf")));
+        return new DaemonConfiguration(
+            options, given.WithFallback(Parse(Resource("akka.conf"), "akka.conf")),
+            VariablesOfTheReference.Ignored(variables));
     }
 
     /// <summary>The effective configuration of <c>runtara { }</c> as HOCON, each key with its meaning.</summary>
@@ -142,13 +149,13 @@ internal sealed class DaemonConfiguration
         return hocon.ToString();
     }
 
-    private static string FromVariables(IDictionary variables)
+    private static string FromVariables(IDictionary variables, Config file)
     {
         var hocon = new StringBuilder();
         foreach (var setting in SettingTable.All)
         {
-            if (setting.Variable is not null && variables[setting.Variable] is string { Length: > 0 } text)
-                hocon.Append($"runtara.{setting.Key} = {setting.FromVariable(text)}\n");
+            if (setting.Variable is not null && VariablesOfTheReference.Value(variables, setting.Variable) is { } text)
+                hocon.Append($"runtara.{setting.Key} = {setting.FromVariable(text, file)}\n");
         }
         return hocon.ToString();
     }

@@ -84,6 +84,9 @@ internal sealed class DaemonOptions
     /// <summary>How long a lost database is waited for before writes fail.</summary>
     public TimeSpan ReconnectTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long a start waits for another daemon to let go of the database.</summary>
+    public TimeSpan OwnerTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>For tests: of a hundred calls to the database this many fail before, fail after, are late.</summary>
     public int FaultPercent { get; set; }
 
@@ -103,6 +106,8 @@ internal sealed class DaemonOptions
         DataDirectory = DataDirectory,
         ReconnectTimeout = ReconnectTimeout,
         SnapshotBytesMax = SnapshotBytesMax,
+        Alone = true,
+        OwnerTimeout = OwnerTimeout,
         Faults = FaultPercent > 0 && FaultsAllowed ? Faults : null,
     };
 

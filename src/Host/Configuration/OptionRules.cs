@@ -44,8 +44,12 @@ internal static class OptionRules
             yield return problem;
         if (o.QuicStreamsMax < 1)
             yield return "runtara.quic.streams-max: must be at least 1";
-        if (o.Retention.Interval <= TimeSpan.Zero || o.Retention.Interval > TimeSpan.FromDays(1))
-            yield return "runtara.retention.interval: must be more than 0 and at most 1d";
+        if (o.QuicHandshakesMax < 1)
+            yield return "runtara.quic.handshakes-max: must be at least 1";
+        foreach (var protocol in o.Alpn.Where(p => p.Length is 0 or > 255 || !p.All(char.IsAscii)))
+            yield return $"runtara.quic.alpn: '{protocol}' is no application protocol: it must be 1 to 255 of ASCII";
+        if (o.Retention.Interval > TimeSpan.FromDays(1))
+            yield return "runtara.retention.interval: must be at most 1d";
         if (o.Retention.Batch < 1)
             yield return "runtara.retention.batch: must be at least 1";
         if (o.Retention.Rows < 1)

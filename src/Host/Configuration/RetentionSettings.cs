@@ -31,7 +31,7 @@ internal static partial class RetentionSettings
             o => o.Retention.Batch, (o, v) => o.Retention = o.Retention with { Batch = v }),
         Of("retention.rows", null, "the most rows that one transaction removes", Count,
             o => o.Retention.Rows, (o, v) => o.Retention = o.Retention with { Rows = v }),
-        Of("retention.pause", null, "the pause after each transaction", Duration,
+        Of("retention.pause", null, "the pause after each transaction", DurationOrZero,
             o => o.Retention.Pause, (o, v) => o.Retention = o.Retention with { Pause = v }),
     ];
 
