@@ -18,7 +18,8 @@ internal sealed class DaemonClient(WorkflowOptions options) : IDisposable
 
     private readonly ConcurrentStack<DaemonConnection> _idle = new();
 
-    /// <exception cref="WorkflowException">The daemon answered with an error, or with another arm.</exception>
+    /// <exception cref="WorkflowException">The daemon answered with an error, or with another arm; or the request does
+    /// not fit into a frame.</exception>
     /// <exception cref="DaemonLostException">The daemon stayed away.</exception>
     internal async Task<RpcResponse> RequestAsync(RpcRequest request, Response expected, CancellationToken ct)
     {
@@ -47,6 +48,10 @@ internal sealed class DaemonClient(WorkflowOptions options) : IDisposable
                     ErrorCodes.SafeToRepeat, StringComparison.Ordinal))
                     return response;
                 throw new IOException($"{error.Code}: {error.Message}");
+            }
+            catch (FrameTooLargeException large)
+            {
+                throw new WorkflowException(WorkflowException.TooLarge, large.Message, large);
             }
             catch (IOException lost)
             {

@@ -5,7 +5,8 @@ namespace Runtara.Sdk;
 
 /// <summary>
 /// Signs of life on a connection of their own. Each one also looks for signals, so that a step that computes for an
-/// hour hears of a cancel; not while the workflow sleeps, because a question would keep the daemon from stopping it.
+/// hour hears of a cancel; not while the workflow only sleeps, because a question would keep the daemon from stopping
+/// it.
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {
@@ -44,7 +45,7 @@ internal sealed class Heartbeat : IDisposable
         try
         {
             await _calls.EventAsync(InstanceEventType.EventHeartbeat, null, ByteString.Empty, ct);
-            if (!_context.IsWaiting)
+            if (!_context.IsAsleep)
                 _signals.Note((await _calls.PollSignalsAsync(null, ct)).Signal);
         }
         catch (Exception unheard) when (unheard is IOException or WorkflowException)

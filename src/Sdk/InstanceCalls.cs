@@ -7,8 +7,12 @@ namespace Runtara.Sdk;
 /// <summary>The requests of the instance protocol, filled in for one instance.</summary>
 internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options)
 {
+    /// <summary>An error is cut at this length: the daemon takes 4 MiB, and nobody reads more.</summary>
+    private const int ErrorLengthMax = 256 * 1024;
+
     private readonly string _id = options.InstanceId;
-    private long _lastEventMs;
+    private readonly Turns _turns = new();
+    private long _lastTime;
 
     /// <summary>
     /// Registers without a checkpoint id: the replay needs none, and the key after which the daemon launched this
@@ -29,7 +33,10 @@ internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options
         return reply.GetCheckpoint;
     }
 
-    internal async Task<CheckpointResponse> CheckpointAsync(string key, ByteString state, CancellationToken ct)
+    internal Task<CheckpointResponse> CheckpointAsync(string key, ByteString state, CancellationToken ct) =>
+        _turns.TogetherAsync(() => SaveAsync(key, state, ct), ct);
+
+    private async Task<CheckpointResponse> SaveAsync(string key, ByteString state, CancellationToken ct)
     {
         var checkpoint = new CheckpointRequest { InstanceId = _id, CheckpointId = key, State = state };
         var reply = await client.RequestAsync(new RpcRequest { Checkpoint = checkpoint }, Response.Checkpoint, ct);
@@ -52,6 +59,25 @@ internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options
         return reply.PollSignals;
     }
 
+    /// <summary>
+    /// Looks for a custom signal and saves it. The daemon takes a signal that it gave for handled at the attempt's next
+    /// new checkpoint or event, so none of another branch may come before the signal's own checkpoint.
+    /// </summary>
+    /// <param name="key">Key of the signal, and of its checkpoint.</param>
+    /// <param name="ct">Ends the look; what was found is saved nevertheless.</param>
+    /// <returns>What was found, and the answer to the saving of a custom signal.</returns>
+    internal Task<(PollSignalsResponse Polled, CheckpointResponse? Saved)> TakeSignalAsync(
+        string key, CancellationToken ct) => _turns.AloneAsync<(PollSignalsResponse, CheckpointResponse?)>(
+        async () =>
+        {
+            var polled = await PollSignalsAsync(key, ct);
+            var saved = polled.CustomSignal is { } signal
+                ? await SaveAsync(key, signal.Payload, CancellationToken.None)
+                : null;
+            return (polled, saved);
+        },
+        ct);
+
     internal Task AcknowledgeAsync(SignalType type, CancellationToken ct)
     {
         var ack = new SignalAck { InstanceId = _id, SignalType = type, Acknowledged = true };
@@ -65,38 +91,42 @@ internal sealed class InstanceCalls(DaemonClient client, WorkflowOptions options
             InstanceId = _id,
             CheckpointId = key,
             AttemptNumber = (uint)attempt,
-            TimestampMs = Now,
-            ErrorMessage = error,
+            TimestampMs = NextTime(),
+            ErrorMessage = Bounded(error),
         };
-        return client.RequestAsync(new RpcRequest { RetryAttempt = retry }, Response.None, ct);
+        return _turns.TogetherAsync(
+            () => client.RequestAsync(new RpcRequest { RetryAttempt = retry }, Response.None, ct), ct);
     }
 
     /// <exception cref="WorkflowException">The daemon did not accept the event.</exception>
     internal async Task EventAsync(InstanceEventType type, string? subtype, ByteString payload, CancellationToken ct)
     {
-        var happened = new InstanceEvent
-        {
-            InstanceId = _id, EventType = type, Payload = payload, TimestampMs = TimeOfNextEvent(),
-        };
+        var happened = new InstanceEvent { InstanceId = _id, EventType = type, Payload = payload };
+        happened.TimestampMs = NextTime();
         if (subtype is not null)
             happened.Subtype = subtype;
-        var reply = await client.RequestAsync(
-            new RpcRequest { InstanceEvent = happened }, Response.InstanceEvent, ct);
+        var reply = await _turns.TogetherAsync(
+            () => client.RequestAsync(new RpcRequest { InstanceEvent = happened }, Response.InstanceEvent, ct), ct);
         if (!reply.InstanceEvent.Success)
             throw new WorkflowException(WorkflowException.EventRefused, reply.InstanceEvent.Error);
     }
 
-    // The daemon takes the same event of the same millisecond for one that was sent again.
-    private long TimeOfNextEvent()
+    internal Task FailedAsync(string error, CancellationToken ct) =>
+        EventAsync(InstanceEventType.EventFailed, null, ByteString.CopyFromUtf8(Bounded(error)), ct);
+
+    private static string Bounded(string error) =>
+        error.Length <= ErrorLengthMax ? error : string.Concat(error.AsSpan(0, ErrorLengthMax), "…");
+
+    /// <summary>Now, or a little later than the last one: the daemon knows an event that is sent again by its time,
+    /// and takes two with the same content and time for one.</summary>
+    private long NextTime()
     {
         while (true)
         {
-            var last = Volatile.Read(ref _lastEventMs);
-            var next = Math.Max(Now, last + 1);
-            if (Interlocked.CompareExchange(ref _lastEventMs, next, last) == last)
+            var last = Volatile.Read(ref _lastTime);
+            var next = Math.Max(options.Time.GetUtcNow().ToUnixTimeMilliseconds(), last + 1);
+            if (Interlocked.CompareExchange(ref _lastTime, next, last) == last)
                 return next;
         }
     }
-
-    private long Now => options.Time.GetUtcNow().ToUnixTimeMilliseconds();
 }

@@ -11,8 +11,6 @@ internal sealed class Signals : IDisposable
     /// <summary>Cancelled when the instance is; a pause waits for the next step instead.</summary>
     internal CancellationToken Cancelled => _cancel.Token;
 
-    internal bool IsAsked => _pause || _cancel.IsCancellationRequested;
-
     internal void Note(Signal? signal)
     {
         switch (signal?.SignalType)
@@ -23,6 +21,27 @@ internal sealed class Signals : IDisposable
             case SignalType.SignalPause:
                 _pause = true;
                 break;
+        }
+    }
+
+    /// <exception cref="WorkflowCancelledException"><paramref name="waiting"/> was given up because of
+    /// <see cref="Cancelled"/>, which it must have been handed.</exception>
+    internal async Task<T> UntilCancelledAsync<T>(Task<T> waiting)
+    {
+        await UntilCancelledAsync((Task)waiting);
+        return await waiting;
+    }
+
+    /// <inheritdoc cref="UntilCancelledAsync{T}"/>
+    internal async Task UntilCancelledAsync(Task waiting)
+    {
+        try
+        {
+            await waiting;
+        }
+        catch (OperationCanceledException) when (_cancel.IsCancellationRequested)
+        {
+            throw new WorkflowCancelledException();
         }
     }
 

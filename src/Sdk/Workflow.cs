@@ -17,7 +17,9 @@ public static class Workflow
     /// <param name="input">How the input is read.</param>
     /// <param name="output">How the output is written.</param>
     /// <param name="options">Default: <see cref="WorkflowOptions.FromEnvironment"/>.</param>
-    /// <returns>One of <see cref="WorkflowExitCode"/>. Never throws.</returns>
+    /// <returns>One of <see cref="WorkflowExitCode"/>, whatever the body, the daemon or the connection do. What throws
+    /// is options that cannot be: a socket's path longer than the system allows, a log that cannot be written.
+    /// </returns>
     public static async Task<int> RunAsync<TInput, TOutput>(
         Func<WorkflowContext, TInput, Task<TOutput>> body,
         JsonTypeInfo<TInput> input,

@@ -20,13 +20,14 @@ public sealed class WorkflowContext
     private readonly WorkflowOptions _options;
     private readonly Signals _signals;
     private readonly ConcurrentDictionary<string, bool> _keysInUse = new();
-    private int _waiting;
+    private readonly Awake _awake;
 
     internal WorkflowContext(InstanceCalls calls, WorkflowOptions options, Signals signals)
     {
         _calls = calls;
         _options = options;
         _signals = signals;
+        _awake = new Awake(calls, options, signals);
     }
 
     /// <summary>Id of the instance; the same for all its attempts, so good for idempotency keys.</summary>
@@ -44,8 +45,8 @@ public sealed class WorkflowContext
     /// <summary>Cancelled when the instance is; also handed to every step's body.</summary>
     public CancellationToken CancellationToken => _signals.Cancelled;
 
-    /// <summary>Whether all that the workflow does now is wait for the daemon.</summary>
-    internal bool IsWaiting => Volatile.Read(ref _waiting) > 0;
+    /// <summary>Whether a sleep is waited in and no step runs; what code outside of steps does is not known.</summary>
+    internal bool IsAsleep => _awake.IsAsleep;
 
     /// <summary>
     /// Runs <paramref name="body"/> once and saves its result. When it returns, the result is durable and the body
@@ -57,14 +58,16 @@ public sealed class WorkflowContext
     /// <param name="retry">How often to try the body; default once.</param>
     /// <returns>The saved result: the first one, should an earlier attempt have saved another.</returns>
     /// <exception cref="WorkflowException">The key is in use (<c>KEY_IN_USE</c>), what is saved is not a
-    /// <typeparamref name="T"/> (<c>NOT_DECODABLE</c>), or the daemon refused (<c>CHECKPOINT_ERROR</c>).</exception>
-    /// <exception cref="WorkflowCancelledException">Cancelled before the step began.</exception>
-    /// <exception cref="WorkflowPausedException">Paused before the step began.</exception>
+    /// <typeparamref name="T"/> (<c>NOT_DECODABLE</c>), the result does not fit into a frame (<c>TOO_LARGE</c>), or the
+    /// daemon refused (<c>CHECKPOINT_ERROR</c>).</exception>
+    /// <exception cref="WorkflowCancelledException">Cancelled before the body began, or between two tries.</exception>
+    /// <exception cref="WorkflowPausedException">Paused before the body began, or between two tries.</exception>
     public async Task<T> Step<T>(
         string key, Func<CancellationToken, Task<T>> body, JsonTypeInfo<T> type, StepRetry? retry = null)
     {
         using var claim = Claim(key);
-        var saved = await _calls.GetCheckpointAsync(key, _signals.Cancelled);
+        using var work = _awake.Step();
+        var saved = await LookUpAsync(key);
         if (saved.Found)
             return Decode(key, saved.State, type);
         var value = await TryAsync(key, body, retry ?? StepRetry.None);
@@ -80,7 +83,8 @@ public sealed class WorkflowContext
     public async Task Step(string key, Func<CancellationToken, Task> body, StepRetry? retry = null)
     {
         using var claim = Claim(key);
-        if ((await _calls.GetCheckpointAsync(key, _signals.Cancelled)).Found)
+        using var work = _awake.Step();
+        if ((await LookUpAsync(key)).Found)
             return;
         await TryAsync(key, async ct => { await body(ct); return true; }, retry ?? StepRetry.None);
         await SaveAsync(key, Nothing);
@@ -88,7 +92,9 @@ public sealed class WorkflowContext
 
     /// <summary>
     /// Waits. The first request fixes when the sleep ends, whatever happens in between. The daemon may stop the process
-    /// during a long sleep and launch it again at its end.
+    /// during a long sleep and launch it again at its end, once the workflow has asked nothing for 2 s: a step that
+    /// runs beside the sleep goes on undisturbed, but code outside of steps may be stopped anywhere. A sleep that is no
+    /// longer awaited, as after <see cref="Task.WhenAny(Task[])"/>, counts until its time is over.
     /// </summary>
     /// <param name="key">Name of the sleep within the instance.</param>
     /// <param name="duration">How long; rounded up to milliseconds, negative means zero.</param>
@@ -97,20 +103,9 @@ public sealed class WorkflowContext
     public async Task Sleep(string key, TimeSpan duration)
     {
         using var claim = Claim(key);
-        Interlocked.Increment(ref _waiting);
-        try
-        {
-            var atLeastZero = duration < TimeSpan.Zero ? TimeSpan.Zero : duration;
-            await _calls.SleepAsync(key, atLeastZero, _signals.Cancelled);
-        }
-        catch (OperationCanceledException) when (_signals.Cancelled.IsCancellationRequested)
-        {
-            throw new WorkflowCancelledException();
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _waiting);
-        }
+        using var asleep = _awake.Sleep();
+        var atLeastZero = duration < TimeSpan.Zero ? TimeSpan.Zero : duration;
+        await _signals.UntilCancelledAsync(_calls.SleepAsync(key, atLeastZero, _signals.Cancelled));
     }
 
     /// <summary>Waits for a custom signal sent to this instance and <paramref name="key"/>, and saves it.</summary>
@@ -118,23 +113,21 @@ public sealed class WorkflowContext
     /// <param name="type">How the signal's bytes are read as JSON.</param>
     /// <exception cref="WorkflowException">As <see cref="Step{T}"/>.</exception>
     /// <exception cref="WorkflowCancelledException">Cancelled before or during the wait.</exception>
-    /// <exception cref="WorkflowPausedException">Paused before or during the wait.</exception>
+    /// <exception cref="WorkflowPausedException">Paused before or during the wait. A signal that came with the pause is
+    /// saved all the same.</exception>
     public async Task<T> WaitForSignal<T>(string key, JsonTypeInfo<T> type)
     {
         using var claim = Claim(key);
-        var saved = await _calls.GetCheckpointAsync(key, _signals.Cancelled);
+        var saved = await LookUpAsync(key);
         while (!saved.Found)
         {
-            var polled = await _calls.PollSignalsAsync(key, _signals.Cancelled);
+            var (polled, kept) = await _signals.UntilCancelledAsync(_calls.TakeSignalAsync(key, _signals.Cancelled));
             _signals.Note(polled.Signal);
             _signals.ThrowIfAsked();
-            if (polled.CustomSignal is { } signal)
-            {
-                var reply = await SaveAsync(key, signal.Payload);
-                return Decode(key, reply.Found ? reply.State : signal.Payload, type);
-            }
-
-            await Task.Delay(_options.SignalPollInterval, _options.Time, _signals.Cancelled);
+            _signals.Note(kept?.PendingSignal);
+            if (kept is not null)
+                return Decode(key, kept.Found ? kept.State : polled.CustomSignal.Payload, type);
+            await DelayAsync(_options.SignalPollInterval);
         }
 
         return Decode(key, saved.State, type);
@@ -143,14 +136,15 @@ public sealed class WorkflowContext
     /// <summary>Tells those who watch the instance how far it is. Told again when the workflow runs again.</summary>
     /// <param name="subtype">Name of the event.</param>
     /// <param name="payload">Bytes to keep with it, JSON by custom; at most 4 MiB.</param>
-    /// <exception cref="WorkflowException">The daemon refused the event.</exception>
+    /// <exception cref="WorkflowException">The daemon refused the event, or it does not fit into a frame.</exception>
     /// <exception cref="WorkflowCancelledException">Cancelled.</exception>
     /// <exception cref="WorkflowPausedException">Paused.</exception>
     public Task Progress(string subtype, ReadOnlyMemory<byte> payload = default)
     {
         _signals.ThrowIfAsked();
         var bytes = ByteString.CopyFrom(payload.Span);
-        return _calls.EventAsync(InstanceEventType.EventCustom, subtype, bytes, _signals.Cancelled);
+        return _signals.UntilCancelledAsync(
+            _calls.EventAsync(InstanceEventType.EventCustom, subtype, bytes, _signals.Cancelled));
     }
 
     /// <summary>As <see cref="Progress(string, ReadOnlyMemory{byte})"/>, with a payload written as JSON.</summary>
@@ -169,15 +163,25 @@ public sealed class WorkflowContext
             {
                 return await body(_signals.Cancelled);
             }
-            catch (Exception thrown) when (attempt < retry.Attempts && !_signals.IsAsked)
+            catch (Exception thrown) when (attempt < retry.Attempts)
             {
                 failure = thrown;
             }
 
-            await Task.Delay(retry.DelayAfter(attempt), _options.Time, _signals.Cancelled);
-            await _calls.RetryAsync(key, attempt + 1, failure.Message, _signals.Cancelled);
+            // A failure that would be tried again is not the workflow's: with a pause the next run tries again.
+            _signals.ThrowIfAsked();
+            await DelayAsync(retry.DelayAfter(attempt));
+            _signals.ThrowIfAsked();
+            await _signals.UntilCancelledAsync(
+                _calls.RetryAsync(key, attempt + 1, failure.Message, _signals.Cancelled));
         }
     }
+
+    private Task<GetCheckpointResponse> LookUpAsync(string key) =>
+        _signals.UntilCancelledAsync(_calls.GetCheckpointAsync(key, _signals.Cancelled));
+
+    private Task DelayAsync(TimeSpan delay) =>
+        _signals.UntilCancelledAsync(Task.Delay(delay, _options.Time, _signals.Cancelled));
 
     /// <summary>Not cancellable: work that is done is worth its checkpoint even when the instance is to end.</summary>
     private async Task<CheckpointResponse> SaveAsync(string key, ByteString state)
@@ -211,6 +215,9 @@ public sealed class WorkflowContext
             WorkflowException.KeyInUse,
             $"The key '{key}' is in use by another step that has not ended. Give each its own key.");
     }
+
+    /// <summary>The run is over.</summary>
+    internal void End() => _awake.Dispose();
 
     private readonly struct KeyClaim(ConcurrentDictionary<string, bool> keys, string key) : IDisposable
     {

@@ -15,6 +15,9 @@ public class WorkflowException(string code, string message, Exception? cause = n
     /// <summary>Saved bytes, or the input, are not what the workflow's code expects.</summary>
     public const string NotDecodable = "NOT_DECODABLE";
 
+    /// <summary>A result, an event or an output does not fit into one frame, 64 MiB.</summary>
+    public const string TooLarge = "TOO_LARGE";
+
     /// <summary>The daemon answered with something else than the request asks for.</summary>
     public const string UnexpectedReply = "UNEXPECTED_REPLY";
 

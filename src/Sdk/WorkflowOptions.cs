@@ -30,6 +30,11 @@ public sealed record WorkflowOptions
     /// <summary>Time between heartbeats. <c>RUNTARA_HEARTBEAT_INTERVAL_MS</c>; default 30 s, zero for none.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Time between signs of work while a step runs beside a sleep; less than the daemon's
+    /// <c>sleep.hibernate-idle</c> (2 s), after which it takes a sleeping workflow for idle.
+    /// <c>RUNTARA_AWAKE_INTERVAL_MS</c>; default 1 s, zero for none.</summary>
+    public TimeSpan AwakeInterval { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>Time between looks for a custom signal that the workflow waits for.
     /// <c>RUNTARA_SIGNAL_POLL_INTERVAL_MS</c>; default 1 s.</summary>
     public TimeSpan SignalPollInterval { get; init; } = TimeSpan.FromSeconds(1);
@@ -69,6 +74,7 @@ public sealed record WorkflowOptions
             WorkspaceDir = Given("RUNTARA_WORKSPACE_DIR") ?? options.WorkspaceDir,
             Attempt = int.TryParse(Given("RUNTARA_ATTEMPT"), out var attempt) ? attempt : options.Attempt,
             HeartbeatInterval = Milliseconds("RUNTARA_HEARTBEAT_INTERVAL_MS", options.HeartbeatInterval),
+            AwakeInterval = Milliseconds("RUNTARA_AWAKE_INTERVAL_MS", options.AwakeInterval),
             SignalPollInterval = Milliseconds("RUNTARA_SIGNAL_POLL_INTERVAL_MS", options.SignalPollInterval),
         };
 

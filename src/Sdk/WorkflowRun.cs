@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Google.Protobuf;
+using Runtara.Protocol;
 using Runtara.Protocol.Instances;
 
 namespace Runtara.Sdk;
@@ -60,7 +61,15 @@ internal sealed class WorkflowRun<TInput, TOutput> : IDisposable
     {
         try
         {
-            return await ReportAsync(await RunBodyAsync());
+            var ending = await RunBodyAsync();
+            try
+            {
+                return await ReportAsync(ending);
+            }
+            catch (WorkflowException refused) when (ending is Ending.Completed && IsOfOutput(refused))
+            {
+                return await ReportAsync(new Ending.Failed($"The output was not accepted: {refused.Message}"));
+            }
         }
         catch (WorkflowException refused)
         {
@@ -71,6 +80,10 @@ internal sealed class WorkflowRun<TInput, TOutput> : IDisposable
             return Say(lost.Message, WorkflowExitCode.DaemonLost);
         }
     }
+
+    /// <summary>Not a refusal because of the instance's state, which no other result would change.</summary>
+    private static bool IsOfOutput(WorkflowException refused) =>
+        refused.Code is WorkflowException.TooLarge or ErrorCodes.InstanceEvent;
 
     private async Task<Ending> RunBodyAsync()
     {
@@ -106,7 +119,7 @@ internal sealed class WorkflowRun<TInput, TOutput> : IDisposable
                 await TellAsync(InstanceEventType.EventCompleted, ByteString.CopyFrom(completed.Output));
                 return WorkflowExitCode.Reported;
             case Ending.Failed failed:
-                await TellAsync(InstanceEventType.EventFailed, ByteString.CopyFromUtf8(failed.Error));
+                await _calls.FailedAsync(failed.Error, CancellationToken.None);
                 return WorkflowExitCode.Failed;
             case Ending.Cancelled:
                 await _calls.AcknowledgeAsync(SignalType.SignalCancel, CancellationToken.None);
@@ -177,6 +190,7 @@ internal sealed class WorkflowRun<TInput, TOutput> : IDisposable
 
     public void Dispose()
     {
+        _context.End();
         _client.Dispose();
         _signals.Dispose();
     }

@@ -146,6 +146,22 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
     }
 
     [Fact]
+    public Task A_step_that_races_a_sleep_is_not_interrupted_nor_is_a_step_after_it() =>
+        databases.EachAsync(RaceAsync);
+
+    private async Task RaceAsync(string? databaseUrl)
+    {
+        await using var daemon = new DaemonProcess(databaseUrl);
+        await daemon.StartAsync();
+        var image = await RegisterAsync(daemon);
+        await daemon.Client.StartAsync(Tenant, image, "racer", """{"mode":"race","seconds":6,"steps":1}""");
+        var ended = await daemon.Client.EndAsync("racer", Minute);
+        Assert.Equal((InstanceStatus.StatusCompleted, ""), (ended.Status, ended.Error));
+        Assert.Equal("""{"sum":0,"attempt":1}""", ended.Output.ToStringUtf8());
+        Assert.Equal(1, WorkflowLog.Read(daemon.RunDirectory(Tenant, "racer")).Attempts);
+    }
+
+    [Fact]
     public async Task A_hundred_instances_survive_five_kills_on_SQLite() => await SurviveKillsAsync(null);
 
     [Fact]

@@ -90,6 +90,64 @@ public sealed class SignalTests : IDisposable
     }
 
     [Fact]
+    public async Task A_pause_asked_during_a_try_that_fails_suspends_when_tries_are_left()
+    {
+        using var run = Run(workflow => workflow.Step(
+            "flaky",
+            async _ =>
+            {
+                _daemon.Pending = new Signal { SignalType = SignalType.SignalPause };
+                await workflow.Step("within", _ => Task.CompletedTask);
+                throw new IOException("away");
+            },
+            new StepRetry(2, TimeSpan.FromHours(1))));
+
+        Assert.Equal(WorkflowExitCode.Reported, await run.RunAsync());
+
+        Assert.Equal(InstanceEventType.EventSuspended, Assert.Single(_daemon.Events).EventType);
+        Assert.Equal(SignalType.SignalPause, Assert.Single(Acks()));
+    }
+
+    [Theory]
+    [InlineData("wait")]
+    [InlineData("retry")]
+    [InlineData("progress")]
+    public async Task A_cancel_that_the_heartbeat_hears_of_ends_what_waits_with_the_exception_it_documents(string what)
+    {
+        using var over = new ManualResetEventSlim();
+        var cancel = new Signal { SignalType = SignalType.SignalCancel };
+        var failing = new StepRetry(2, TimeSpan.FromHours(1));
+        _daemon.Override = r =>
+        {
+            if (r.InstanceEvent is { EventType: InstanceEventType.EventCustom })
+                over.Wait();
+            return null;
+        };
+        using var run = Run(
+            async workflow =>
+            {
+                _daemon.Pending = what == "wait" ? null : cancel;
+                var waits = what switch
+                {
+                    "wait" => workflow.WaitForSignal("approval", Json.Default.Receipt),
+                    "retry" => workflow.Step("flaky", _ => throw new IOException("away"), failing),
+                    _ => workflow.Progress("shipped"),
+                };
+                while (what == "wait" && !_daemon.Requests.Any(r => r.PollSignals is { CheckpointId: "approval" }))
+                    await Task.Yield();
+                _daemon.Pending = cancel;
+                var thrown = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits);
+                Assert.IsType<WorkflowCancelledException>(thrown);
+            },
+            heartbeat: TimeSpan.FromMilliseconds(50));
+
+        await run.RunAsync();
+        over.Set();
+
+        Assert.Equal(InstanceEventType.EventCompleted, _daemon.Events.Last().EventType);
+    }
+
+    [Fact]
     public async Task Termination_with_a_pending_cancel_ends_a_sleep_and_acknowledges()
     {
         var asleep = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -143,6 +201,7 @@ public sealed class SignalTests : IDisposable
             InputPath = path,
             Log = TextWriter.Null,
             HeartbeatInterval = heartbeat,
+            SignalPollInterval = TimeSpan.FromHours(1),
             HandleTermination = false,
         };
         return new WorkflowRun<Order, Receipt>(

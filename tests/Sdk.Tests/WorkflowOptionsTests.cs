@@ -15,7 +15,8 @@ public sealed class WorkflowOptionsTests
 
         Assert.Equal(("i", "t", 1, null), (options.InstanceId, options.TenantId, options.Attempt, options.ResumedFrom));
         Assert.Equal(("/data/runtara.sock", "/data/workspace"), (options.SocketPath, options.WorkspaceDir));
-        Assert.Equal(TimeSpan.FromSeconds(30), options.HeartbeatInterval);
+        Assert.Equal(
+            (TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(1)), (options.HeartbeatInterval, options.AwakeInterval));
     }
 
     [Fact]
@@ -26,12 +27,14 @@ public sealed class WorkflowOptionsTests
         _variables["RUNTARA_CHECKPOINT_ID"] = "c";
         _variables["RUNTARA_ATTEMPT"] = "3";
         _variables["RUNTARA_HEARTBEAT_INTERVAL_MS"] = "0";
+        _variables["RUNTARA_AWAKE_INTERVAL_MS"] = "250";
 
         var options = Read();
 
         Assert.Equal(("/s", "/w"), (options.SocketPath, options.WorkspaceDir));
         Assert.Equal(("c", 3), (options.ResumedFrom, options.Attempt));
-        Assert.Equal(TimeSpan.Zero, options.HeartbeatInterval);
+        Assert.Equal(
+            (TimeSpan.Zero, TimeSpan.FromMilliseconds(250)), (options.HeartbeatInterval, options.AwakeInterval));
     }
 
     [Theory]

@@ -39,6 +39,57 @@ public sealed partial class WorkflowTests : IDisposable
     }
 
     [Fact]
+    public async Task An_output_larger_than_a_frame_is_a_reported_failure()
+    {
+        var exit = await RunAsync((_, _) => Task.FromResult(new Receipt(new string('x', 65 << 20))));
+
+        Assert.Equal(WorkflowExitCode.Failed, exit);
+        var ended = Assert.Single(_daemon.Events);
+        Assert.Equal(InstanceEventType.EventFailed, ended.EventType);
+        Assert.StartsWith("The output was not accepted: ", ended.Payload.ToStringUtf8());
+        Assert.Contains("a frame holds at most 67108864", ended.Payload.ToStringUtf8());
+    }
+
+    [Fact]
+    public async Task An_output_that_the_daemon_does_not_take_is_a_reported_failure()
+    {
+        const string Why = "Validation error for 'payload': 9 bytes are more than the limit of 8";
+        _daemon.Override = r => r.InstanceEvent is { EventType: InstanceEventType.EventCompleted }
+            ? new RpcResponse { Error = new RpcError { Code = ErrorCodes.InstanceEvent, Message = Why } } : null;
+
+        Assert.Equal(WorkflowExitCode.Failed, await RunAsync((_, _) => Task.FromResult(new Receipt("too long"))));
+
+        var ended = _daemon.Events.Last();
+        Assert.Equal(InstanceEventType.EventFailed, ended.EventType);
+        Assert.Equal($"The output was not accepted: {Why}", ended.Payload.ToStringUtf8());
+    }
+
+    [Fact]
+    public async Task An_error_of_any_length_is_reported()
+    {
+        await RunAsync((_, _) => throw new InvalidOperationException(new string('e', 5 << 20)));
+
+        var ended = Assert.Single(_daemon.Events);
+        Assert.Equal(InstanceEventType.EventFailed, ended.EventType);
+        Assert.InRange(ended.Payload.Length, 1000, 1 << 20);
+    }
+
+    [Fact]
+    public async Task A_result_of_a_step_that_is_larger_than_a_frame_is_an_error_with_a_code()
+    {
+        WorkflowException? seen = null;
+        await RunAsync(async (workflow, _) =>
+        {
+            var large = new Receipt(new string('x', 65 << 20));
+            seen = await Assert.ThrowsAsync<WorkflowException>(
+                () => workflow.Step("a", _ => Task.FromResult(large), Json.Default.Receipt));
+            return new Receipt("");
+        });
+
+        Assert.Equal(WorkflowException.TooLarge, seen?.Code);
+    }
+
+    [Fact]
     public async Task An_input_of_another_shape_is_a_reported_failure()
     {
         var exit = await RunAsync((_, _) => Task.FromResult(new Receipt("")), input: "[1]");
@@ -211,7 +262,37 @@ public sealed partial class WorkflowTests : IDisposable
         Assert.Contains("yes", _daemon.Checkpoints["approval"].ToStringUtf8());
     }
 
-    private Task<int> RunAsync(Func<WorkflowContext, Order, Task<Receipt>> body, string input = """{"Id":7}""")
+    [Fact]
+    public async Task No_two_events_or_retries_have_the_same_time()
+    {
+        var tries = 0;
+        await RunAsync(
+            async (workflow, _) =>
+            {
+                await Task.WhenAll(Enumerable.Range(0, 20).Select(i => workflow.Progress($"{i}")));
+                Task Flaky(CancellationToken _) => ++tries < 3 ? throw new IOException("away") : Task.CompletedTask;
+                await workflow.Step("a", Flaky, new StepRetry(3, TimeSpan.Zero));
+                return new Receipt("");
+            },
+            time: new StoppedClock());
+
+        var times = _daemon.Requests
+            .Where(r => r.InstanceEvent is not null || r.RetryAttempt is not null)
+            .Select(r => r.InstanceEvent?.TimestampMs ?? r.RetryAttempt.TimestampMs)
+            .ToList();
+        Assert.Equal(23, times.Count);
+        Assert.Equal(23, times.Distinct().Count());
+        var clock = new StoppedClock().GetUtcNow().ToUnixTimeMilliseconds();
+        Assert.Equal((clock, clock + 22), (times.Min(), times.Max()));
+    }
+
+    private sealed class StoppedClock : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => DateTimeOffset.FromUnixTimeMilliseconds(1_772_323_200_000);
+    }
+
+    private Task<int> RunAsync(
+        Func<WorkflowContext, Order, Task<Receipt>> body, string input = """{"Id":7}""", TimeProvider? time = null)
     {
         var path = Path.Combine(_daemon.Folder, "input.json");
         File.WriteAllText(path, input);
@@ -223,6 +304,7 @@ public sealed partial class WorkflowTests : IDisposable
             InputPath = path,
             Log = _log,
             HeartbeatInterval = TimeSpan.Zero,
+            Time = time ?? TimeProvider.System,
             SignalPollInterval = TimeSpan.FromMilliseconds(5),
         };
         return Workflow.RunAsync(body, Json.Default.Order, Json.Default.Receipt, options);

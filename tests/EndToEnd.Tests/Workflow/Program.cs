@@ -8,7 +8,7 @@ return await Workflow.RunAsync<Plan, Outcome>(Play.RunAsync, PlanJson.Default.Pl
 
 internal sealed record Plan
 {
-    /// <summary>steps, crash, sleep, idle or report.</summary>
+    /// <summary>steps, crash, sleep, idle, race or report.</summary>
     public string Mode { get; set; } = "steps";
 
     /// <summary>How many steps.</summary>
@@ -29,7 +29,7 @@ internal sealed record Plan
     /// <summary>Whether it writes down nothing of what it does.</summary>
     public bool Quiet { get; set; }
 
-    /// <summary>The length of the sleep or of the idleness, in seconds.</summary>
+    /// <summary>The length of the sleep, of the idleness or of the raced step, in seconds.</summary>
     public int Seconds { get; set; }
 }
 
@@ -66,6 +66,11 @@ internal static class Play
                 await workflow.Step("before", _ => Task.FromResult(1), PlanJson.Default.Int32);
                 await workflow.Sleep("nap", TimeSpan.FromSeconds(plan.Seconds));
                 Note(workflow, "awake");
+                break;
+            case "race":
+                var timeout = workflow.Sleep("timeout", TimeSpan.FromMinutes(5));
+                await Task.WhenAny(StepAsync(workflow, -1, plan.Seconds * 1000), timeout);
+                await StepAsync(workflow, -2, plan.Seconds * 1000);
                 break;
             case "idle":
                 await Task.Delay(TimeSpan.FromSeconds(plan.Seconds));
