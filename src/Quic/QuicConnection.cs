@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using Runtara.Quic.Native;
 
 namespace Runtara.Quic;
 
@@ -32,11 +33,14 @@ public sealed partial class QuicConnection : IAsyncDisposable
     /// <summary>Connects; all clients of the process share one socket for each address family.</summary>
     /// <exception cref="QuicException">The server cannot be reached in time or refuses, its certificate is refused, or
     /// libngtcp2 is missing.</exception>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled; nothing is left of the connection.</exception>
     public static async ValueTask<QuicConnection> ConnectAsync(
         QuicClientOptions options, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         ct.ThrowIfCancellationRequested();
+        NativeLoader.Require();
         options.ToConnectionSettings().Validated();
         Quic.Alpn.Check(options.Alpn);
         var endpoint = ClientEndpoint(options.Remote.AddressFamily);
