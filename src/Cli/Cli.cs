@@ -39,7 +39,8 @@ internal sealed class Cli
 
     internal async Task<int> RunAsync(string[] args)
     {
-        var parsed = _root.Parse(args);
+        // An @file is an input here, and not a file with more arguments.
+        var parsed = _root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Action is ParseErrorAction error)
             error.ShowHelp = args.Length == 0;
         var console = new InvocationConfiguration
@@ -68,7 +69,7 @@ internal sealed class Cli
             output.Failure(failure);
             return failure switch
             {
-                RuntaraConfigurationException => ExitCode.Usage,
+                RuntaraConfigurationException or RequestTooLargeException => ExitCode.Usage,
                 RuntaraConnectionException or RuntaraTimeoutException => ExitCode.Unreachable,
                 _ => ExitCode.Refused,
             };

@@ -25,7 +25,7 @@ internal sealed class Output(CliEnvironment environment, bool json)
 
     /// <summary>One line for people, so that shells can take an id from it.</summary>
     internal void Print(Done done, string line) =>
-        environment.Output.WriteLine(json ? JsonSerializer.Serialize(done, Json.Readable.Done) : line);
+        environment.Output.WriteLine(json ? JsonSerializer.Serialize(done, Json.Readable.Done) : Shown(line));
 
     internal void Failure(RuntaraException failure)
     {
@@ -36,9 +36,9 @@ internal sealed class Output(CliEnvironment environment, bool json)
             return;
         }
 
-        environment.Error.WriteLine($"Error: {failure.Message}");
+        environment.Error.WriteLine($"Error: {Shown(failure.Message)}");
         if (failure.Remedy is { } remedy)
-            environment.Error.WriteLine($"       {remedy}");
+            environment.Error.WriteLine($"       {Shown(remedy)}");
     }
 
     internal static Table Table(params ReadOnlySpan<string> columns)
@@ -56,10 +56,27 @@ internal sealed class Output(CliEnvironment environment, bool json)
         foreach (var (name, value) in facts)
         {
             if (value is not null)
-                grid.AddRow(new Text(name), new Text(value));
+                grid.AddRow(Cell(name), Cell(value));
         }
 
         return grid;
+    }
+
+    internal static Text Cell(string text) => new(Shown(text));
+
+    /// <summary>Text of a server or a workflow must not steer the terminal: of the control characters only line ends
+    /// and tabs stay, the others show as their symbols.</summary>
+    private static string Shown(string text)
+    {
+        if (!text.Any(char.IsControl))
+            return text;
+        return string.Concat(text.ReplaceLineEndings("\n").Select(c => c switch
+        {
+            '\n' or '\t' => c,
+            < ' ' => (char)('\u2400' + c),
+            '\u007f' => '\u2421',
+            _ => char.IsControl(c) ? '\ufffd' : c,
+        }));
     }
 
     internal static Text Colored(InstanceStatus status) => new(Name(status), status switch

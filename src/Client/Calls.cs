@@ -1,3 +1,4 @@
+using Runtara.Protocol;
 using Runtara.Protocol.Environments;
 using Runtara.Quic;
 using Response = Runtara.Protocol.Environments.RpcResponse.ResponseOneofCase;
@@ -23,6 +24,14 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
         RpcRequest request, Response expected, TimeSpan work, CancellationToken ct) =>
         CallAsync(request, expected, 1, work, ct);
 
+    /// <summary>Whether the server says that nothing is wrong with the request and it may be sent again.</summary>
+    internal static bool MayPass(RuntaraException refusal) =>
+        refusal.Message.EndsWith(ErrorCodes.SafeToRepeat, StringComparison.Ordinal);
+
+    internal static RequestTooLargeException TooLarge(RpcRequest request, FrameTooLargeException cause) => new(
+        $"{request.RequestCase} takes {cause.PayloadBytes} bytes; a request may take {cause.PayloadBytesMax}.",
+        cause);
+
     /// <exception cref="RuntaraException">The reply is an error, or another arm than expected.</exception>
     internal static RpcResponse Checked(RpcResponse reply, Response expected) => reply.ResponseCase switch
     {
@@ -37,7 +46,8 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
     private async Task<RpcResponse> CallAsync(
         RpcRequest request, Response expected, int triesMax, TimeSpan work, CancellationToken ct)
     {
-        var longest = options.RequestTimeout + work;
+        var longest = options.RequestTimeout + options.ReplyMargin + work;
+        RuntaraException? refusal = null;
         using var late = new CancellationTokenSource(longest, options.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, ct);
         try
@@ -50,11 +60,16 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
                     var reply = await ServerConnection.ExchangeAsync(quic, request, options.Time, either.Token);
                     return Checked(reply, expected);
                 }
-                catch (Exception broken) when (broken is IOException or RuntaraConnectionException && tries < triesMax)
+                catch (Exception broken) when (tries < triesMax && IsOutage(broken))
                 {
+                    refusal = broken as RuntaraException ?? refusal;
                     await Task.Delay(FirstDelay * Math.Pow(2, tries - 1), options.Time, either.Token);
                 }
             }
+        }
+        catch (FrameTooLargeException large)
+        {
+            throw TooLarge(request, large);
         }
         catch (IOException broken)
         {
@@ -62,12 +77,16 @@ internal sealed class Calls(ServerConnection connection, RuntaraClientOptions op
         }
         catch (OperationCanceledException canceled) when (late.IsCancellationRequested && !ct.IsCancellationRequested)
         {
-            throw new RuntaraTimeoutException(
+            // What the server said before is more than that it said nothing since.
+            throw refusal ?? new RuntaraTimeoutException(
                 $"No reply to {request.RequestCase} from {options.Server} in {longest}.",
                 "Check the server's load and log, or raise RUNTARA_REQUEST_TIMEOUT_MS.",
                 canceled);
         }
     }
+
+    private static bool IsOutage(Exception failure) => failure is IOException or RuntaraConnectionException
+        || (failure is RuntaraException refusal && MayPass(refusal));
 
     private RuntaraConnectionException Broken(RpcRequest request, int triesMax, IOException broken) => new(
         $"The connection to {options.Server} broke during {request.RequestCase}: {broken.Message}",

@@ -91,8 +91,8 @@ public sealed record ImageUpload(string TenantId, string Name)
 /// <param name="TenantId">Owner of the image and of the instance.</param>
 public sealed record InstanceStart(string ImageId, string TenantId)
 {
-    /// <summary>Id to use; null makes the server choose one. Only a start with an id can be repeated safely, so only
-    /// such a start is retried.</summary>
+    /// <summary>Id to use; null makes the client choose a new one. A start that is repeated with its id starts nothing
+    /// again.</summary>
     public string? InstanceId { get; init; }
 
     /// <summary>Input as JSON in UTF-8; empty means <c>{}</c>.</summary>

@@ -38,6 +38,10 @@ public sealed partial class RuntaraClient
                 ? registered.ImageId
                 : throw new RuntaraException("REGISTER_FAILED", registered.Error);
         }
+        catch (FrameTooLargeException large)
+        {
+            throw Calls.TooLarge(new RpcRequest { RegisterImageStream = start }, large);
+        }
         catch (IOException broken)
         {
             throw new RuntaraConnectionException(

@@ -5,9 +5,12 @@ using Response = Runtara.Protocol.Environments.RpcResponse.ResponseOneofCase;
 namespace Runtara.Client;
 
 /// <summary>
-/// Manages images and instances. Safe for concurrent use; one connection, made anew after it broke. Every method ends
-/// within <see cref="RuntaraClientOptions.RequestTimeout"/> and throws a <see cref="RuntaraException"/> when it cannot
-/// do what it is named for. Reads, and starts with an id of their own, are retried over a new connection.
+/// Manages images and instances. Safe for concurrent use; one connection, made anew after it broke. A request ends
+/// within <see cref="RuntaraClientOptions.RequestTimeout"/> and <see cref="RuntaraClientOptions.ReplyMargin"/>; waits,
+/// uploads and tests of capabilities say themselves how long they take. What the server or the connection fail to do
+/// is a <see cref="RuntaraException"/>; a call that its caller ends is an <see cref="OperationCanceledException"/>, and
+/// arguments that no request can hold are what .NET throws for them. Reads and starts are retried, over a new
+/// connection or when the server says that a request may be sent again.
 /// </summary>
 public sealed partial class RuntaraClient : IAsyncDisposable
 {
@@ -93,7 +96,10 @@ public sealed partial class RuntaraClient : IAsyncDisposable
             throw SoftError("DELETE_FAILED", reply.DeleteImage.Error, e => new ImageNotFoundException(e));
     }
 
-    /// <summary>Starts an instance. When it returns, the instance is durable; its launch comes later.</summary>
+    /// <summary>
+    /// Starts an instance. When it returns, the instance is durable; its launch comes later. When nobody knows whether
+    /// it was started, the exception's remedy names its id: the same start with that id starts nothing again.
+    /// </summary>
     /// <param name="start">What to start.</param>
     /// <param name="ct">Ends the wait.</param>
     /// <returns>Id of the instance.</returns>
@@ -101,10 +107,9 @@ public sealed partial class RuntaraClient : IAsyncDisposable
     /// <exception cref="RuntaraException">Refused; code <c>START_FAILED</c>.</exception>
     public async Task<string> StartInstanceAsync(InstanceStart start, CancellationToken ct = default)
     {
-        var request = new RpcRequest { StartInstance = start.ToWire() };
-        var reply = string.IsNullOrEmpty(start.InstanceId)
-            ? await _calls.WriteAsync(request, Response.StartInstance, ct)
-            : await _calls.ReadAsync(request, Response.StartInstance, ct);
+        var id = string.IsNullOrEmpty(start.InstanceId) ? Guid.NewGuid().ToString() : start.InstanceId;
+        var request = new RpcRequest { StartInstance = (start with { InstanceId = id }).ToWire() };
+        var reply = await StartAsync(request, ct);
         return reply.StartInstance.Success
             ? reply.StartInstance.InstanceId
             : throw SoftError("START_FAILED", reply.StartInstance.Error, e => new ImageNotFoundException(e));
@@ -137,7 +142,8 @@ public sealed partial class RuntaraClient : IAsyncDisposable
 
     /// <summary>Ends an instance.</summary>
     /// <param name="instanceId">Id.</param>
-    /// <param name="grace">Time to end by itself, in whole seconds. Default 5 s.</param>
+    /// <param name="grace">Time to end by itself, in whole seconds. Default 5 s; zero means the same, because the
+    /// protocol has no other word for the default.</param>
     /// <param name="reason">Text for people, kept as an event.</param>
     /// <param name="ct">Ends the wait.</param>
     /// <exception cref="InstanceNotFoundException">There is none.</exception>
@@ -210,6 +216,29 @@ public sealed partial class RuntaraClient : IAsyncDisposable
 
     /// <summary>Closes the connection; requests under way fail.</summary>
     public ValueTask DisposeAsync() => _connection.DisposeAsync();
+
+    private async Task<RpcResponse> StartAsync(RpcRequest request, CancellationToken ct)
+    {
+        try
+        {
+            return await _calls.ReadAsync(request, Response.StartInstance, ct);
+        }
+        catch (RuntaraTimeoutException late)
+        {
+            throw new RuntaraTimeoutException(late.Message, $"{late.Remedy} {Again()}", late);
+        }
+        catch (RuntaraConnectionException broken)
+        {
+            throw new RuntaraConnectionException(broken.Message, $"{broken.Remedy} {Again()}", broken);
+        }
+        catch (RuntaraException refused) when (Calls.MayPass(refused))
+        {
+            throw new RuntaraException(refused.Code, refused.Message, Again(), refused);
+        }
+
+        string Again() =>
+            $"It may have been started as '{request.StartInstance.InstanceId}': with this id, start it again.";
+    }
 
     private async Task SignalAsync(string instanceId, SignalType type, string payload, CancellationToken ct)
     {

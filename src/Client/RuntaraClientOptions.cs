@@ -34,6 +34,10 @@ public sealed record RuntaraClientOptions
     /// <c>RUNTARA_REQUEST_TIMEOUT_MS</c>; default 30 s.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a reply may take beyond <see cref="RequestTimeout"/>: a server gives up after 30 s too, and
+    /// then says why. Default 5 s.</summary>
+    public TimeSpan ReplyMargin { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Longest time from the last byte of an upload to its reply. Default 2 min.</summary>
     public TimeSpan UploadReplyTimeout { get; init; } = TimeSpan.FromMinutes(2);
 

@@ -27,6 +27,10 @@ public sealed class RuntaraConnectionException(string message, string remedy, Ex
 public sealed class RuntaraTimeoutException(string message, string remedy, Exception? cause = null)
     : RuntaraException("TIMEOUT", message, remedy, cause);
 
+/// <summary>The request does not fit into a frame, 64 MiB; nothing was sent. Code <c>TOO_LARGE</c>.</summary>
+public sealed class RequestTooLargeException(string message, Exception? cause = null)
+    : RuntaraException("TOO_LARGE", message, null, cause);
+
 /// <summary>An instance was not final by the deadline of a wait. Code <c>DEADLINE</c>.</summary>
 public sealed class WaitDeadlineException(string message, string remedy)
     : RuntaraException("DEADLINE", message, remedy);

@@ -87,7 +87,7 @@ internal sealed class ServerConnection : IAsyncDisposable
         ServerName = _options.ServerName ?? (_options.TrustSystemRoots ? _address.Host : "localhost"),
         Trust = _trust,
         ConnectTimeout = _options.ConnectTimeout,
-        IdleTimeout = _options.RequestTimeout,
+        IdleTimeout = _options.RequestTimeout + _options.ReplyMargin,
         KeepAlive = TimeSpan.FromSeconds(10),
     };
 

@@ -120,7 +120,40 @@ public sealed class CliTests : IAsyncLifetime
         Assert.Equal((ExitCode.Ok, "i-9"), (exit, _output.ToString().Trim()));
         var sent = Sent().StartInstance;
         Assert.Equal(("""{"a":1}""", "b=c", 9u), (sent.Input.ToStringUtf8(), sent.Env["A"], sent.TimeoutSeconds));
-        Assert.False(sent.HasInstanceId);
+        Assert.True(Guid.TryParse(sent.InstanceId, out _));
+    }
+
+    [Fact]
+    public async Task Start_reads_its_input_from_a_file()
+    {
+        Answer(new RpcResponse { StartInstance = new StartInstanceResponse { Success = true, InstanceId = "i-9" } });
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, """
+            {
+                "a": "b c"
+            }
+            """);
+
+        var exit = await RunAsync("start", "--image", "m", "--tenant", "t", "--input", $"@{file}");
+
+        Assert.Equal(ExitCode.Ok, exit);
+        Assert.Equal(await File.ReadAllTextAsync(file), Sent().StartInstance.Input.ToStringUtf8());
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task Start_with_an_input_larger_than_a_frame_exits_with_2_and_one_line()
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, $"\"{new string('x', 65 << 20)}\"");
+
+        var exit = await RunAsync("start", "--image", "m", "--tenant", "t", "--input", $"@{file}");
+
+        File.Delete(file);
+        Assert.Equal(ExitCode.Usage, exit);
+        var line = Assert.Single(_error.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains("a request may take 67108864", line);
+        Assert.Empty(_server.Requests);
     }
 
     [Fact]
@@ -143,6 +176,40 @@ public sealed class CliTests : IAsyncLifetime
 
         Assert.Equal(InstanceStatus.StatusFailed, Sent().ListInstances.Status);
         Assert.Contains("i-1", _output.ToString());
+    }
+
+    [Fact]
+    public async Task What_a_workflow_wrote_does_not_steer_the_terminal_and_is_exact_as_json()
+    {
+        const string Error = "\u001b[2Jboom\r\n\tat \u009b31mline\u007f 2";
+        var answer = Status(InstanceStatus.StatusFailed);
+        (answer.GetInstanceStatus.Error, answer.GetInstanceStatus.Stderr) = (Error, "over\rwritten\a");
+        Answer(answer);
+        await RunAsync("status", "i");
+        await RunAsync("wait", "i");
+
+        Assert.DoesNotContain(_output.ToString(), c => char.IsControl(c) && c is not ('\n' or '\t'));
+        foreach (var shown in new[] { "\u241b[2Jboom", "at \ufffd31mline\u2421 2", "written\u2407" })
+            Assert.Contains(shown, _output.ToString());
+
+        _output.GetStringBuilder().Clear();
+        await RunAsync("status", "i", "--json");
+        Assert.Equal(Error, Json().GetProperty("error").GetString());
+    }
+
+    [Fact]
+    public async Task Neither_a_table_nor_an_error_steers_the_terminal()
+    {
+        var images = new ListImagesResponse { TotalCount = 1 };
+        images.Images.Add(new ImageSummary { ImageId = "img-1", Description = "\u001b]0;title\a" });
+        Answer(new RpcResponse { ListImages = images });
+        await RunAsync("images");
+        Answer(new RpcResponse { Error = new() { Code = "LIST_IMAGES_ERROR", Message = "no \u001b[2Jroom" } });
+        await RunAsync("images");
+
+        Assert.Contains("\u241b]0;title\u2407", _output.ToString());
+        Assert.Contains("no \u241b[2Jroom", _error.ToString());
+        Assert.DoesNotContain('\u001b', _output.ToString() + _error);
     }
 
     [Theory]

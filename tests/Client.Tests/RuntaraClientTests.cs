@@ -166,6 +166,28 @@ public sealed class RuntaraClientTests : IAsyncLifetime
             () => _client.WaitAsync("i", TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(30)));
     }
 
+    [Fact]
+    public async Task Waiting_goes_on_while_the_server_says_that_its_trouble_may_pass()
+    {
+        var asked = 0;
+        var error = new RpcError { Code = "E", Message = $"Database error: away; {ErrorCodes.SafeToRepeat}" };
+        _server.Answer = _ => ++asked < 5 ? new RpcResponse { Error = error } : Status(4);
+
+        var info = await _client.WaitAsync("i", TimeSpan.FromMilliseconds(1));
+
+        Assert.Equal((InstanceStatus.Completed, 5), (info.Status, asked));
+    }
+
+    [Fact]
+    public async Task Waiting_ends_at_its_deadline_though_the_server_is_silent()
+    {
+        _server.Answer = _ => null;
+        var begun = TimeProvider.System.GetTimestamp();
+        await Assert.ThrowsAsync<WaitDeadlineException>(
+            () => _client.WaitAsync("i", deadline: TimeSpan.FromMilliseconds(100)));
+        Assert.InRange(TimeProvider.System.GetElapsedTime(begun), TimeSpan.Zero, TimeSpan.FromSeconds(8));
+    }
+
     internal static RpcResponse Started(string id) =>
         new() { StartInstance = new StartInstanceResponse { Success = true, InstanceId = id } };
 

@@ -34,8 +34,8 @@ internal static class AgentCommands
             foreach (var c in agent.Capabilities)
             {
                 table.AddRow(
-                    new Text(agent.Id), new Text(c.Id), new Text(c.HasSideEffects ? "yes" : "no"),
-                    new Text(c.Description ?? c.DisplayName ?? ""));
+                    Output.Cell(agent.Id), Output.Cell(c.Id), Output.Cell(c.HasSideEffects ? "yes" : "no"),
+                    Output.Cell(c.Description ?? c.DisplayName ?? ""));
             }
         }
 
@@ -65,9 +65,9 @@ internal static class AgentCommands
         foreach (var i in inputs)
         {
             table.AddRow(
-                new Text(i.Name), new Text(i.FieldType), new Text(i.Required ? "yes" : "no"),
-                new Text(i.DefaultValue?.GetRawText() ?? ""), new Text(i.Example ?? ""),
-                new Text(i.Description ?? i.DisplayName ?? ""));
+                Output.Cell(i.Name), Output.Cell(i.FieldType), Output.Cell(i.Required ? "yes" : "no"),
+                Output.Cell(i.DefaultValue?.GetRawText() ?? ""), Output.Cell(i.Example ?? ""),
+                Output.Cell(i.Description ?? i.DisplayName ?? ""));
         }
 
         return table;

@@ -97,8 +97,8 @@ internal static class ImageCommands
         foreach (var i in images.Images)
         {
             table.AddRow(
-                new Text(i.ImageId), new Text(i.TenantId), new Text(i.Name), new Text(Output.Time(i.CreatedAt)),
-                new Text(i.Description ?? ""));
+                Output.Cell(i.ImageId), Output.Cell(i.TenantId), Output.Cell(i.Name),
+                Output.Cell(Output.Time(i.CreatedAt)), Output.Cell(i.Description ?? ""));
         }
 
         return table.Caption($"{images.Images.Count} of {images.TotalCount}");

@@ -20,7 +20,10 @@ internal static class InstanceCommands
         var image = new Option<string>("--image") { Description = "Id of the image to run.", Required = true };
         var tenant = new Option<string>("--tenant") { Description = "Owner of the image.", Required = true };
         var input = new Option<string?>("--input") { Description = "Input as JSON, @file, or - for standard input." };
-        var id = new Option<string?>("--instance-id") { Description = "Id to use; makes a repetition harmless." };
+        var id = new Option<string?>("--instance-id")
+        {
+            Description = "Id to use; the same start with the same id starts nothing again. Default: a new one.",
+        };
         var timeout = new Option<uint?>("--timeout") { Description = "Running time of one attempt, in seconds." };
         var env = new Option<string[]>("--env") { Description = "NAME=value for every attempt; may be repeated." };
         var command = new Command("start", "Starts an instance and prints its id.")
@@ -65,7 +68,10 @@ internal static class InstanceCommands
             Description = "Milliseconds between the first questions; grows to 5 s.",
             DefaultValueFactory = _ => 500,
         };
-        var deadline = new Option<uint?>("--deadline") { Description = "Longest wait, in seconds. Default: for ever." };
+        var deadline = new Option<uint?>("--deadline")
+        {
+            Description = "Longest wait, in seconds; the last question may take one more. Default: for ever.",
+        };
         var command = new Command("wait", "Waits until an instance is final and shows it; exits with 0, 4, 5 or 6.")
         {
             instance, poll, deadline,
@@ -142,8 +148,8 @@ internal static class InstanceCommands
         foreach (var i in list.Instances)
         {
             table.AddRow(
-                new Text(i.InstanceId), new Text(i.TenantId), new Text(i.ImageId), Output.Colored(i.Status),
-                new Text(Output.Time(i.CreatedAt)), new Text(Output.Time(i.FinishedAt) ?? ""));
+                Output.Cell(i.InstanceId), Output.Cell(i.TenantId), Output.Cell(i.ImageId), Output.Colored(i.Status),
+                Output.Cell(Output.Time(i.CreatedAt)), Output.Cell(Output.Time(i.FinishedAt) ?? ""));
         }
 
         return table.Caption($"{list.Instances.Count} of {list.TotalCount}");

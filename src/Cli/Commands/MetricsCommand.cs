@@ -39,7 +39,7 @@ internal static class MetricsCommand
         foreach (var b in metrics.Buckets)
         {
             table.AddRow(
-                new Text(Output.Time(b.BucketTime)), Number(b.InvocationCount), Number(b.SuccessCount),
+                Output.Cell(Output.Time(b.BucketTime)), Number(b.InvocationCount), Number(b.SuccessCount),
                 Number(b.FailureCount), Number(b.CancelledCount), Number(b.SuccessRatePercent, "0.0' %'"),
                 Number(b.AvgDurationSeconds, "0.000"), Number(b.MinDurationSeconds, "0.000"),
                 Number(b.MaxDurationSeconds, "0.000"), Number(b.AvgMemoryBytes / 1048576.0, "0.0"),

@@ -109,8 +109,8 @@ internal static class QueryCommands
         foreach (var c in list.Checkpoints)
         {
             table.AddRow(
-                new Text(c.CheckpointId), new Text(Output.Time(c.CreatedAt)),
-                new Text(c.DataSizeBytes.ToString("N0", CultureInfo.InvariantCulture)));
+                Output.Cell(c.CheckpointId), Output.Cell(Output.Time(c.CreatedAt)),
+                Output.Cell(c.DataSizeBytes.ToString("N0", CultureInfo.InvariantCulture)));
         }
 
         return table.Caption($"{list.Checkpoints.Count} of {list.TotalCount}");
@@ -129,9 +129,9 @@ internal static class QueryCommands
         foreach (var e in list.Events)
         {
             table.AddRow(
-                new Text(e.Id.ToString(CultureInfo.InvariantCulture)), new Text(Output.Time(e.CreatedAt)),
-                new Text(e.EventType), new Text(e.Subtype ?? ""), new Text(e.CheckpointId ?? ""),
-                new Text(Short(Readable(e.Bytes) ?? $"({e.Bytes.Length} bytes)")));
+                Output.Cell(e.Id.ToString(CultureInfo.InvariantCulture)), Output.Cell(Output.Time(e.CreatedAt)),
+                Output.Cell(e.EventType), Output.Cell(e.Subtype ?? ""), Output.Cell(e.CheckpointId ?? ""),
+                Output.Cell(Short(Readable(e.Bytes) ?? $"({e.Bytes.Length} bytes)")));
         }
 
         return table.Caption($"{list.Events.Count} of {list.TotalCount}");

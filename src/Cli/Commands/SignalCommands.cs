@@ -23,7 +23,7 @@ internal static class SignalCommands
         var instance = InstanceCommands.InstanceArgument();
         var grace = new Option<uint>("--grace")
         {
-            Description = "Seconds to end by itself before it is killed.",
+            Description = "Seconds to end by itself before it is killed; 0 means 5 too.",
             DefaultValueFactory = _ => 5,
         };
         var reason = new Option<string>("--reason")
