@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Containers outlive the daemon (D6): killed or stopped, the next one takes them up.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases databases)
+public class ContainersOutliveTests(WorkflowImage workflow, Databases databases) : Story
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -23,7 +23,7 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases dat
 
     private async Task OutliveKillAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl, "runner.capacity=20");
+        await using var daemon = NewDaemon(databaseUrl, "runner.capacity=20");
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         // Some work on through the kill, some end while the daemon is down, well or badly, and some long after.
@@ -74,7 +74,7 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases dat
 
     private async Task OutliveStopAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync("runner.stop-containers-on-exit=false");
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         var working = await StartAsync(daemon, image, "working", _ => """{"steps":40,"stepMilliseconds":100}""");
@@ -97,10 +97,10 @@ public sealed class ContainersOutliveTests(WorkflowImage workflow, Databases dat
 
     private async Task OutliveTimeoutAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
-        await daemon.Client.CallAsync(new RpcRequest
+        await daemon.Client.PersistAsync(new RpcRequest
         {
             StartInstance = new()
             {

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>The main job, on real parts: daemon process, crun, QUIC, SQLite and PostgreSQL, SIGKILL.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases databases)
+public class LifeOfAnInstanceTests(WorkflowImage workflow, Databases databases) : Story
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -17,7 +17,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
     [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
     public async Task A_workflow_runs_its_steps_and_completes(string database)
     {
-        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
+        await using var daemon = NewDaemon(await databases.NewAsync(database));
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         var started = await daemon.Client.StartAsync(Tenant, image, "one", """{"steps":3,"stepMilliseconds":10}""");
@@ -27,7 +27,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
         Assert.Equal("""{"sum":3,"attempt":1}""", ended.Output.ToStringUtf8());
         Assert.Equal("test-workflow", ended.ImageName);
         Assert.True(ended.HasStartedAtMs && ended.HasFinishedAtMs);
-        var list = await daemon.Client.CallAsync(new RpcRequest { ListInstances = new() { TenantId = Tenant } });
+        var list = await daemon.Client.PersistAsync(new RpcRequest { ListInstances = new() { TenantId = Tenant } });
         Assert.Equal("one", Assert.Single(list.ListInstances.Instances).InstanceId);
         Assert.Equal(1u, list.ListInstances.TotalCount);
     }
@@ -35,7 +35,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
     [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
     public async Task The_same_start_twice_starts_once(string database)
     {
-        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
+        await using var daemon = NewDaemon(await databases.NewAsync(database));
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         for (var i = 0; i < 2; i++)
@@ -52,7 +52,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
 
     private async Task CrashTwiceAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "bumpy", """{"mode":"crash","crashes":2,"steps":1}""");
@@ -66,7 +66,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
 
     private async Task AlwaysCrashAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "doomed", """{"mode":"crash","crashes":99}""");
@@ -83,10 +83,10 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
 
     private async Task RunTooLongAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
-        var started = await daemon.Client.CallAsync(new RpcRequest
+        var started = await daemon.Client.PersistAsync(new RpcRequest
         {
             StartInstance = new()
             {
@@ -117,7 +117,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
 
     private async Task SleepAsync(string? databaseUrl, Daemon fate)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await daemon.Client.StartAsync(Tenant, image, "sleeper", """{"mode":"sleep","seconds":15,"steps":1}""");
@@ -168,14 +168,19 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
     public async Task A_hundred_instances_survive_five_kills_on_PostgreSQL()
     {
         await using var postgres = await PostgresServer.StartAsync();
-        await SurviveKillsAsync(await postgres.CreateDatabaseAsync());
+        var url = await postgres.CreateDatabaseAsync();
+        await SurviveKillsAsync(url);
+        var saved = await postgres.ExecuteAsync(
+            new Uri(url).AbsolutePath.TrimStart('/'),
+            "SELECT count(DISTINCT instance_id) FROM snapshot JOIN instance USING (instance_id)");
+        Assert.Equal(FaultPercent > 0 ? 100L : 0L, saved);
     }
 
     private async Task SurviveKillsAsync(string? databaseUrl)
     {
         var seed = Environment.TickCount;
         var random = new Random(seed);
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         var ids = Enumerable.Range(0, 100).Select(i => $"order-{i}").ToList();
@@ -196,7 +201,10 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
             Assert.True(
                 ended.Status == InstanceStatus.StatusCompleted, $"seed {seed}: {id} is {ended.Status}: {ended.Error}");
             Assert.StartsWith("""{"sum":190,""", ended.Output.ToStringUtf8(), StringComparison.Ordinal);
-            Assert.Equal(1u, ended.RetryCount);
+            Assert.True(
+                ended.RetryCount == 1,
+                $"seed {seed}: {id} needed {ended.RetryCount} attempts; what the daemon said of it:\n"
+                + string.Join('\n', daemon.Log.Split('\n').Where(l => l.Contains(id, StringComparison.Ordinal))));
             var log = WorkflowLog.Read(daemon.RunDirectory(Tenant, id));
             Assert.Empty(log.RunAgainAfterAck());
             Assert.False(log.Overlapped, $"seed {seed}: two attempts of {id} ran at the same time");
@@ -206,7 +214,7 @@ public sealed class LifeOfAnInstanceTests(WorkflowImage workflow, Databases data
     [Theory, MemberData(nameof(Databases.Names), MemberType = typeof(Databases))]
     public async Task The_daemon_is_live_and_ready_and_ends_with_success_on_SIGTERM(string database)
     {
-        await using var daemon = new DaemonProcess(await databases.NewAsync(database));
+        await using var daemon = NewDaemon(await databases.NewAsync(database));
         await daemon.StartAsync();
         Assert.Equal(System.Net.HttpStatusCode.OK, await daemon.ProbeAsync("livez"));
         Assert.Equal(System.Net.HttpStatusCode.OK, await daemon.ProbeAsync("readyz"));

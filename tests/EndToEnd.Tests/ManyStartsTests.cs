@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Many short lives through crun, one after another and several at a time.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class ManyStartsTests
+public class ManyStartsTests : Story
 {
     private const string Tenant = "acme";
     private const int Starts = 200;
@@ -25,9 +25,9 @@ public sealed class ManyStartsTests
         await AllCompleteAsync(await postgres.CreateDatabaseAsync());
     }
 
-    private static async Task AllCompleteAsync(string? databaseUrl)
+    private async Task AllCompleteAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl, $"runner.capacity={AtATime}");
+        await using var daemon = NewDaemon(databaseUrl, $"runner.capacity={AtATime}");
         await daemon.StartAsync();
         var program = Path.Combine(daemon.DataDirectory, "instant");
         await File.WriteAllBytesAsync(program, StaticProgram.Compile("instant"));
@@ -45,7 +45,7 @@ public sealed class ManyStartsTests
                     (ended.Status, ended.Error, ended.Output.ToStringUtf8(), ended.RetryCount));
             });
 
-        var list = await daemon.Client.CallAsync(
+        var list = await daemon.Client.PersistAsync(
             new RpcRequest { ListInstances = new() { Status = InstanceStatus.StatusCompleted, Limit = 1 } });
         Assert.Equal((uint)Starts, list.ListInstances.TotalCount);
         await Eventually.IsAsync(() => daemon.StatAsync("containers"), n => n == 0, Minute, "no container is left");

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>What ended long ago is removed and its id is free; what sleeps stays. On both databases.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class RetentionTests(WorkflowImage workflow)
+public class RetentionTests(WorkflowImage workflow) : Story
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -23,7 +23,7 @@ public sealed class RetentionTests(WorkflowImage workflow)
 
     private async Task RemoveAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(
+        await using var daemon = NewDaemon(
             databaseUrl, "retention.completed=2s", "retention.failed=never", "retention.run-directories=1s",
             "retention.interval=200ms", "sleep.hibernate-idle=500ms");
         await daemon.StartAsync();
@@ -71,7 +71,7 @@ public sealed class RetentionTests(WorkflowImage workflow)
 
     private static async Task<List<string>> ListAsync(DaemonProcess daemon)
     {
-        var list = await daemon.Client.CallAsync(new RpcRequest { ListInstances = new() { TenantId = Tenant } });
+        var list = await daemon.Client.PersistAsync(new RpcRequest { ListInstances = new() { TenantId = Tenant } });
         Assert.Equal((uint)list.ListInstances.Instances.Count, list.ListInstances.TotalCount);
         return [.. list.ListInstances.Instances.Select(i => i.InstanceId).Order(StringComparer.Ordinal)];
     }
