@@ -43,8 +43,8 @@ internal static class DaemonHost
             Doors.CheckOwnCertificate(options);
             using var health = BindHealth(options);
             using var logs = LoggerFactory.Create(logging => ConfigureLogging(logging, options));
-            foreach (var ignored in configuration.Ignored)
-                logs.CreateLogger("Runtara.Daemon").VariableIgnored(ignored);
+            foreach (var warning in configuration.Warnings)
+                logs.CreateLogger("Runtara.Daemon").WarnedOfConfiguration(warning);
             await using var store = await Store.OpenAsync(
                 options.Store with { Logger = logs.CreateLogger("Runtara.Persistence") }, stop.Token);
             await using var app = Build(configuration, store, health);

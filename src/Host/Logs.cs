@@ -23,6 +23,6 @@ internal static partial class Logs
             + "to connect; renew it and start the daemon again")]
     internal static partial void CertificateExpired(this ILogger log, string file, DateTimeOffset notAfter);
 
-    [LoggerMessage(6, LogLevel.Warning, "{Variable}")]
-    internal static partial void VariableIgnored(this ILogger log, string variable);
+    [LoggerMessage(6, LogLevel.Warning, "{Warning}")]
+    internal static partial void WarnedOfConfiguration(this ILogger log, string warning);
 }

@@ -38,8 +38,8 @@ root.SetAction(async (parsed, cancellation) =>
     if (parsed.GetValue(check))
     {
         Console.Out.Write(configuration.Show());
-        foreach (var ignored in configuration.Ignored)
-            await Console.Error.WriteLineAsync($"runtarad: {ignored}");
+        foreach (var warning in configuration.Warnings)
+            await Console.Error.WriteLineAsync($"runtarad: {warning}");
         if (DataDirectory.Problem(configuration.Options.DataDirectory) is { } problem)
         {
             await Console.Error.WriteLineAsync(

@@ -13,6 +13,17 @@ public enum NetworkMode
     None,
 }
 
+/// <summary>Whom a network mode works for.</summary>
+public static class NetworkModes
+{
+    /// <summary>Why it starts no container, and what to do; null when it may.</summary>
+    public static string? Problem(NetworkMode mode, bool isRoot) => mode == NetworkMode.Pasta && isRoot
+        ? "network mode pasta, the default, starts no container for root, because pasta gives up root's rights: run "
+            + "the daemon as another user, or set runner.network-mode to none (no network; the C# SDK needs none) or "
+            + "host (the machine's network)"
+        : null;
+}
+
 /// <summary>What keeps the limits of a container.</summary>
 public enum CgroupManager
 {

@@ -44,8 +44,8 @@ public sealed class VariablesTests : IDisposable
     [InlineData("RUNTARA_QUIC_PORT", "RUNTARA_CORE_ADDR")]
     public void A_variable_of_the_reference_that_changes_nothing_is_named_with_what_to_set(string name, string instead)
     {
-        Assert.Empty(Load("", (name, "")).Ignored);
-        var ignored = Assert.Single(Load("", (name, "30")).Ignored);
+        Assert.Empty(Load("", (name, "")).Warnings);
+        var ignored = Assert.Single(Load("", (name, "30")).Warnings);
         Assert.StartsWith($"{name} is set and changes nothing here: ", ignored);
         Assert.Contains(instead, ignored);
     }

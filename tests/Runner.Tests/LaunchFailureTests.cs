@@ -16,6 +16,12 @@ public sealed class LaunchFailureTests : RunnerTest
         Assert.Equal("'no-such-crun' is not installed or not in PATH (Debian package: crun)", LaunchError());
     }
 
+    private static string Hint => Environment.IsPrivilegedProcess
+        ? "; network mode pasta, the default, starts no container for root, because pasta gives up root's rights: run "
+            + "the daemon as another user, or set runner.network-mode to none (no network; the C# SDK needs none) or "
+            + "host (the machine's network)"
+        : "";
+
     [Fact]
     public void A_missing_pasta_is_named_with_its_package_and_nothing_runs_without()
     {
@@ -33,7 +39,7 @@ public sealed class LaunchFailureTests : RunnerTest
             NetworkMode = NetworkMode.Pasta, PastaPath = pasta, LaunchTimeout = TimeSpan.FromMilliseconds(300),
         };
 
-        Assert.Equal($"{pasta} did not start the container within 0.3 s", LaunchError());
+        Assert.Equal($"{pasta} did not start the container within 0.3 s{Hint}", LaunchError());
     }
 
     [Fact]
@@ -42,7 +48,7 @@ public sealed class LaunchFailureTests : RunnerTest
         var pasta = Script("pasta", "echo no tap device >&2; exit 3");
         Options = Options with { NetworkMode = NetworkMode.Pasta, PastaPath = pasta };
 
-        Assert.Equal($"{pasta} did not start the container (exit code 3): no tap device", LaunchError());
+        Assert.Equal($"{pasta} did not start the container (exit code 3): no tap device{Hint}", LaunchError());
     }
 
     [Fact]

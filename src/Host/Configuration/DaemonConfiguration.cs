@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text;
 using Akka.Configuration;
 using Akka.Configuration.Hocon;
+using Runtara.Runner;
 
 namespace Runtara.Daemon.Configuration;
 
@@ -12,8 +13,8 @@ namespace Runtara.Daemon.Configuration;
 /// </summary>
 internal sealed class DaemonConfiguration
 {
-    private DaemonConfiguration(DaemonOptions options, Config akka, IReadOnlyList<string> ignored) =>
-        (Options, Akka, Ignored) = (options, akka, ignored);
+    private DaemonConfiguration(DaemonOptions options, Config akka, IReadOnlyList<string> warnings) =>
+        (Options, Akka, Warnings) = (options, akka, warnings);
 
     /// <summary>What <c>runtara { }</c> says.</summary>
     public DaemonOptions Options { get; }
@@ -21,8 +22,9 @@ internal sealed class DaemonConfiguration
     /// <summary>Everything else, with our defaults for Akka below it.</summary>
     public Config Akka { get; }
 
-    /// <summary>Variables that are set and change nothing, each with what to set instead.</summary>
-    public IReadOnlyList<string> Ignored { get; }
+    /// <summary>What is allowed and will disappoint, each with what to do: variables that change nothing here, and a
+    /// network mode that cannot work for root.</summary>
+    public IReadOnlyList<string> Warnings { get; }
 
     /// <summary>
     /// Reads it all. Throws <see cref="ConfigurationException"/> with every problem found, each naming key and rule.
@@ -53,12 +55,12 @@ internal sealed class DaemonConfiguration
             }
         }
         options.FaultsAllowed = variables[DaemonOptions.FaultsVariable] is "yes";
-        problems.AddRange(OptionRules.Check(options, isRoot));
+        problems.AddRange(OptionRules.Check(options));
         if (problems.Count > 0)
             throw new ConfigurationException(string.Join(Environment.NewLine, problems));
         return new DaemonConfiguration(
             options, given.WithFallback(Parse(Resource("akka.conf"), "akka.conf")),
-            VariablesOfTheReference.Ignored(variables));
+            [.. VariablesOfTheReference.Ignored(variables), .. OfNetwork(options.Runner.NetworkMode, isRoot)]);
     }
 
     /// <summary>The effective configuration of <c>runtara { }</c> as HOCON, each key with its meaning.</summary>
@@ -147,6 +149,12 @@ internal sealed class DaemonConfiguration
             hocon.Append($"{path} = {(isList ? value : SettingTypes.Quote(value))}\n");
         }
         return hocon.ToString();
+    }
+
+    private static IEnumerable<string> OfNetwork(NetworkMode mode, bool isRoot)
+    {
+        if (NetworkModes.Problem(mode, isRoot) is { } problem)
+            yield return problem;
     }
 
     private static string FromVariables(IDictionary variables, Config file)

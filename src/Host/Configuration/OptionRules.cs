@@ -1,11 +1,9 @@
-using Runtara.Runner;
-
 namespace Runtara.Daemon.Configuration;
 
 /// <summary>What must hold between settings, or of one beyond its type.</summary>
 internal static class OptionRules
 {
-    public static IEnumerable<string> Check(DaemonOptions o, bool isRoot)
+    public static IEnumerable<string> Check(DaemonOptions o)
     {
         if (o.DataDirectory.Length == 0)
             yield return "runtara.data-directory: must not be empty";
@@ -40,8 +38,8 @@ internal static class OptionRules
             yield return "runtara.edge.frames-bytes-max: must not be less than runtara.edge.frame-bytes-max";
         if (o.Edge.Frames.BytesPerSecondMin < 1)
             yield return "runtara.edge.frame-rate-min: must be at least 1 byte a second";
-        foreach (var problem in CheckRunner(o.Runner, isRoot))
-            yield return problem;
+        if (o.Runner.OrphanGrace < TimeSpan.FromMilliseconds(100))
+            yield return "runtara.runner.orphan-grace: must be at least 100ms: instances are asked as often";
         if (o.QuicStreamsMax < 1)
             yield return "runtara.quic.streams-max: must be at least 1";
         if (o.QuicHandshakesMax < 1)
@@ -58,18 +56,6 @@ internal static class OptionRules
             yield return "runtara.retention.pause: must be at most 1 minute: who asks for a removed id waits for it";
         if (LogLevels.Parse(o.LogLevel) is null)
             yield return "runtara.log-level: must be debug, info, warning or error";
-    }
-
-    private static IEnumerable<string> CheckRunner(RunnerOptions o, bool isRoot)
-    {
-        if (isRoot && o.NetworkMode == NetworkMode.Pasta)
-        {
-            yield return "runtara.runner.network-mode: pasta, the default, starts no container for root, because it "
-                + "gives up root's rights: run the daemon as another user, or set none (no network; the C# SDK needs "
-                + "none) or host (the machine's network), e.g. --set runner.network-mode=none";
-        }
-        if (o.OrphanGrace < TimeSpan.FromMilliseconds(100))
-            yield return "runtara.runner.orphan-grace: must be at least 100ms: instances are asked as often";
     }
 }
 

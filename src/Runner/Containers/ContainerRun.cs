@@ -176,10 +176,15 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
         {
             throw new RunnerException(
                 $"{host.Crun.Program} did not start the container within "
-                + $"{host.Options.LaunchTimeout.TotalSeconds:0.###} s");
+                + $"{host.Options.LaunchTimeout.TotalSeconds:0.###} s{Hint}");
         }
         return await EndOfAsync(files.ReadExit() ?? ExitRecord.Killed, files);
     }
+
+    private string Hint =>
+        NetworkModes.Problem(host.Options.NetworkMode, Environment.IsPrivilegedProcess) is { } problem
+            ? $"; {problem}"
+            : "";
 
     private bool IsStopping => _terminate.IsCancellationRequested;
 
@@ -215,7 +220,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
             throw new RunnerException($"cannot start {program}: {Native.Libc.Describe(exit.Error)}");
         var ending = exit.Signal is { } signal ? $"signal {signal}" : $"exit code {exit.ExitCode}";
         var detail = error ?? (tail.Length > 0 ? tail : "no message");
-        throw new RunnerException($"{program} did not start the container ({ending}): {detail}");
+        throw new RunnerException($"{program} did not start the container ({ending}): {detail}{Hint}");
     }
 
     private RunOutput? ReadOutput()
