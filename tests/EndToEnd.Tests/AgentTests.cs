@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Agents through the real daemon: an image that describes one, run on demand by crun.</summary>
 [Collection(DaemonCollection.Name)]
-public class AgentTests(Databases databases) : Story
+public sealed class AgentTests(Databases databases)
 {
     private const string Tenant = "acme";
     private const string Metadata =
@@ -25,23 +25,21 @@ public class AgentTests(Databases databases) : Story
         };
         if (metadata is not null)
             request.Metadata = ByteString.CopyFromUtf8(metadata);
-        var registered = (await daemon.Client.PersistAsync(new RpcRequest { RegisterImage = request })).RegisterImage;
+        var registered = (await daemon.Client.CallAsync(new RpcRequest { RegisterImage = request })).RegisterImage;
         Assert.Equal("", registered.Error);
         return registered.ImageId;
     }
 
     private static async Task<TestCapabilityResponse> TestAsync(
         DaemonProcess daemon, string mode, uint timeoutMs = 30_000, string tenant = Tenant, string agent = "Prober") =>
-        (await daemon.Client.PersistAsync(ToTest(mode, timeoutMs, tenant, agent))).TestCapability;
-
-    private static RpcRequest ToTest(string mode, uint timeoutMs, string tenant, string agent) => new()
-    {
-        TestCapability = new()
+        (await daemon.Client.CallAsync(new RpcRequest
         {
-            TenantId = tenant, AgentId = agent, CapabilityId = "probe", TimeoutMs = timeoutMs,
-            Input = ByteString.CopyFromUtf8($$"""{"mode":"{{mode}}"}"""),
-        },
-    };
+            TestCapability = new()
+            {
+                TenantId = tenant, AgentId = agent, CapabilityId = "probe", TimeoutMs = timeoutMs,
+                Input = ByteString.CopyFromUtf8($$"""{"mode":"{{mode}}"}"""),
+            },
+        })).TestCapability;
 
     [Fact]
     public Task A_capability_is_tested_by_one_run_of_its_image_and_leaves_nothing() =>
@@ -49,7 +47,7 @@ public class AgentTests(Databases databases) : Story
 
     private async Task TestOnceAsync(string? databaseUrl)
     {
-        await using var daemon = NewDaemon(databaseUrl, "runner.capacity=1", "runner.stop-grace=100ms");
+        await using var daemon = new DaemonProcess(databaseUrl, "runner.capacity=1", "runner.stop-grace=100ms");
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
 
@@ -71,7 +69,7 @@ public class AgentTests(Databases databases) : Story
         var foreign = await TestAsync(daemon, "echo", tenant: "thief");
         Assert.StartsWith("Test harness not available: ", foreign.Error, StringComparison.Ordinal);
 
-        var list = await daemon.Client.PersistAsync(new RpcRequest { ListInstances = new() });
+        var list = await daemon.Client.CallAsync(new RpcRequest { ListInstances = new() });
         Assert.Equal(0u, list.ListInstances.TotalCount);
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(daemon.DataDirectory, Tenant, "runs")));
         Assert.Equal(0, await daemon.StatAsync("containers"));
@@ -84,7 +82,7 @@ public class AgentTests(Databases databases) : Story
 
     private async Task TestAfterRestartAsync(string? databaseUrl)
     {
-        await using var daemon = NewDaemon(databaseUrl);
+        await using var daemon = new DaemonProcess(databaseUrl);
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         await RegisterAsync(daemon, "__system__", "test-harness", null);
@@ -94,7 +92,7 @@ public class AgentTests(Databases databases) : Story
         var agents = await daemon.Client.PersistAsync(new RpcRequest { ListAgents = new() { TenantId = Tenant } });
         var agent = Assert.Single(JsonDocument.Parse(agents.ListAgents.AgentsJson.Memory).RootElement.EnumerateArray());
         Assert.Equal("prober", agent.GetProperty("id").GetString());
-        var found = await daemon.Client.PersistAsync(
+        var found = await daemon.Client.CallAsync(
             new RpcRequest { GetCapability = new() { AgentId = "PROBER", CapabilityId = "probe" } });
         Assert.Equal(
             """[{"name":"mode","type":"string","field_type":"string","required":false}]""",
@@ -107,11 +105,11 @@ public class AgentTests(Databases databases) : Story
     [Fact]
     public async Task A_test_that_the_daemon_did_not_survive_is_ended_by_the_next_one()
     {
-        await using var daemon = NewDaemon(null);
+        await using var daemon = new DaemonProcess();
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         var runs = Path.Combine(daemon.DataDirectory, Tenant, "runs");
-        var test = daemon.Client.CallAsync(ToTest("stubborn", 30_000, Tenant, "prober"));
+        var test = TestAsync(daemon, "stubborn");
         await Eventually.IsAsync(
             () => Task.FromResult(
                 Directory.Exists(runs) && Directory.GetFiles(runs, "up", SearchOption.AllDirectories).Length == 1),

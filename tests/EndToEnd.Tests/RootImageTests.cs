@@ -10,7 +10,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A root file system from the command line to the container, and what damage to its copies does.</summary>
 [Collection(PatientCollection.Name)]
-public class RootImageTests : Story
+public sealed class RootImageTests
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -34,9 +34,9 @@ public class RootImageTests : Story
         await RunAsync(url, _ => postgres.ExecuteAsync(database, @"UPDATE image_chunk SET bytes = '\x00'"));
     }
 
-    private async Task RunAsync(string? databaseUrl, Func<DaemonProcess, Task> damageStore)
+    private static async Task RunAsync(string? databaseUrl, Func<DaemonProcess, Task> damageStore)
     {
-        await using var daemon = NewDaemon(databaseUrl, "instances.backoff-min=10ms");
+        await using var daemon = new DaemonProcess(databaseUrl, "instances.backoff-min=10ms");
         await daemon.StartAsync();
         var image = await RegisterAsync(daemon);
         await CompletesAsync(daemon, image, "first");

@@ -32,18 +32,6 @@ public sealed class ManyStartsUnderFaultsTests : ManyStartsTests
     protected override int FaultPercent => 5;
 }
 
-[Collection(DaemonCollection.Name)]
-public sealed class AgentUnderFaultsTests(Databases databases) : AgentTests(databases)
-{
-    protected override int FaultPercent => 5;
-}
-
-[Collection(PatientCollection.Name)]
-public sealed class RootImageUnderFaultsTests : RootImageTests
-{
-    protected override int FaultPercent => 5;
-}
-
 [Collection(PatientCollection.Name)]
 public sealed class RetentionUnderFaultsTests(WorkflowImage workflow) : RetentionTests(workflow)
 {
