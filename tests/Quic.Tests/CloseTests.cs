@@ -34,6 +34,21 @@ public sealed class CloseTests
     }
 
     [Fact]
+    public async Task The_port_of_a_listener_that_has_closed_is_free()
+    {
+        var options = new QuicServerOptions
+        {
+            Listen = new IPEndPoint(IPAddress.Loopback, 0), Certificate = Loopback.Certificate,
+        };
+        for (var i = 0; i < 200; i++)
+        {
+            var listener = await QuicListener.ListenAsync(options);
+            options = options with { Listen = listener.LocalEndPoint };
+            await listener.CloseAsync(0, "");
+        }
+    }
+
+    [Fact]
     public async Task A_silent_connection_ends_after_the_idle_timeout()
     {
         await using var server = await Loopback.StartAsync(configure: o => o with { KeepAlive = TimeSpan.Zero });

@@ -34,6 +34,7 @@ internal sealed unsafe partial class Endpoint
     private readonly Queue<QuicConnection> _dirty = new();
     private readonly SortedSet<(ulong At, long Number, QuicConnection Connection)> _timers = new(s_byTime);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _sleeping;
     private ulong _stopAt = ulong.MaxValue;
     private volatile bool _refusing;
@@ -100,7 +101,9 @@ internal sealed unsafe partial class Endpoint
         return !_stopped.Task.IsCompleted;
     }
 
-    /// <summary>CONNECTION_CLOSE to all, then stop once the closing periods are over, at most 200 ms later.</summary>
+    /// <summary>
+    /// CONNECTION_CLOSE to all, then stop once the closing periods are over, at most 200 ms later. The port is free then.
+    /// </summary>
     public Task CloseAsync(long code, string reason)
     {
         Post(() =>
@@ -112,7 +115,7 @@ internal sealed unsafe partial class Endpoint
             foreach (var connection in _connections.ToArray())
                 connection.CloseNow(code, reason);
         });
-        return Stopped;
+        return _closed.Task;
     }
 
     public Task DeliverAsync()
@@ -307,6 +310,7 @@ internal sealed unsafe partial class Endpoint
         while (_actions.TryDequeue(out var action))
             action();
         _socket.Dispose();
+        _closed.TrySetResult();
         NativeMemory.AlignedFree(_sendBuffer);
         Credentials.Dispose();
     }
