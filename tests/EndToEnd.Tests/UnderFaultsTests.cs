@@ -12,7 +12,7 @@ public sealed class LifeOfAnInstanceUnderFaultsTests(WorkflowImage workflow, Dat
     protected override int FaultPercent => 5;
 }
 
-[Collection(PatientCollection.Name)]
+[Collection(DaemonCollection.Name)]
 public sealed class ContainersOutliveUnderFaultsTests(WorkflowImage workflow, Databases databases)
     : ContainersOutliveTests(workflow, databases)
 {

@@ -102,7 +102,8 @@ internal sealed unsafe partial class Endpoint
     }
 
     /// <summary>
-    /// CONNECTION_CLOSE to all, then stop once the closing periods are over, at most 200 ms later. The port is free then.
+    /// CONNECTION_CLOSE to all, then stop once the closing periods are over, at most 200 ms later; then the port is
+    /// free.
     /// </summary>
     public Task CloseAsync(long code, string reason)
     {
