@@ -73,16 +73,22 @@ public sealed class AdoptionTests : RunnerTest
         Assert.False(File.Exists(Path.Combine(RunDirectoryOf("one"), "runtara.sock")));
     }
 
-    [Fact]
-    public void An_exit_that_a_restart_of_the_machine_made_is_a_lost_attempt_and_no_crash()
+    // An attempt ends while no runner is there, in a run of the machine called so.
+    private void ExitUnwatched(string? boot, (string, string) setting)
     {
         var runner = StartRunner();
-        Launch(runner, LaunchOf("one", 1, "await", ("CODE", "143")));
+        Launch(runner, LaunchOf("one", 1, "await", setting));
         AwaitUp("one");
         End(runner);
         Release("one");
         AwaitRecord("one");
-        SetBoot("one", "of the day before");
+        SetBoot("one", boot);
+    }
+
+    [Fact]
+    public void An_exit_that_a_restart_of_the_machine_made_is_a_lost_attempt_and_no_crash()
+    {
+        ExitUnwatched("of the day before", ("CODE", "143"));
 
         StartRunner().Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
 
@@ -93,13 +99,7 @@ public sealed class AdoptionTests : RunnerTest
     [Fact]
     public void A_result_that_was_there_before_the_machine_was_restarted_counts()
     {
-        var runner = StartRunner();
-        Launch(runner, LaunchOf("one", 1, "await", ("TEXT", """{"status":"completed","result":5}""")));
-        AwaitUp("one");
-        End(runner);
-        Release("one");
-        AwaitRecord("one");
-        SetBoot("one", "of the day before");
+        ExitUnwatched("of the day before", ("TEXT", """{"status":"completed","result":5}"""));
 
         StartRunner().Tell(new RunnerCommand.Watch(One, First, Tenant), TestActor);
 
@@ -109,13 +109,7 @@ public sealed class AdoptionTests : RunnerTest
     [Fact]
     public void An_exit_of_a_launch_that_does_not_say_in_which_run_of_the_machine_it_was_is_reported()
     {
-        var runner = StartRunner();
-        Launch(runner, LaunchOf("one", 1, "await", ("CODE", "7")));
-        AwaitUp("one");
-        End(runner);
-        Release("one");
-        AwaitRecord("one");
-        SetBoot("one", null);
+        ExitUnwatched(null, ("CODE", "7"));
 
         StartRunner();
 

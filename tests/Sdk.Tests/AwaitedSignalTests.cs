@@ -123,16 +123,8 @@ public sealed class AwaitedSignalTests : IDisposable
 
     private Task<int> RunAsync(Func<WorkflowContext, Task> body)
     {
-        var path = Path.Combine(_daemon.Folder, "input.json");
-        File.WriteAllText(path, """{"Id":7}""");
-        var options = new WorkflowOptions
+        var options = _daemon.OptionsWithInput() with
         {
-            InstanceId = "i-1",
-            TenantId = "t-1",
-            SocketPath = _daemon.SocketPath,
-            InputPath = path,
-            Log = TextWriter.Null,
-            HeartbeatInterval = TimeSpan.Zero,
             SignalPollInterval = TimeSpan.FromHours(1),
         };
         return Workflow.RunAsync(

@@ -24,6 +24,18 @@ internal sealed class FakeDaemon : IDisposable
 
     internal string SocketPath => Path.Combine(Folder, "runtara.sock");
 
+    /// <summary>Of a workflow that talks to it: quiet, without heartbeats, its input an order.</summary>
+    internal WorkflowOptions OptionsWithInput()
+    {
+        var path = Path.Combine(Folder, "input.json");
+        File.WriteAllText(path, """{"Id":7}""");
+        return new WorkflowOptions
+        {
+            InstanceId = "i-1", TenantId = "t-1", SocketPath = SocketPath, InputPath = path, Log = TextWriter.Null,
+            HeartbeatInterval = TimeSpan.Zero,
+        };
+    }
+
     internal ConcurrentDictionary<string, ByteString> Checkpoints { get; } = new();
 
     internal ConcurrentQueue<RpcRequest> Requests { get; } = new();

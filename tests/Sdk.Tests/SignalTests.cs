@@ -191,15 +191,8 @@ public sealed class SignalTests : IDisposable
 
     private WorkflowRun<Order, Receipt> Run(Func<WorkflowContext, Task> body, TimeSpan heartbeat = default)
     {
-        var path = Path.Combine(_daemon.Folder, "input.json");
-        File.WriteAllText(path, """{"Id":7}""");
-        var options = new WorkflowOptions
+        var options = _daemon.OptionsWithInput() with
         {
-            InstanceId = "i-1",
-            TenantId = "t-1",
-            SocketPath = _daemon.SocketPath,
-            InputPath = path,
-            Log = TextWriter.Null,
             HeartbeatInterval = heartbeat,
             SignalPollInterval = TimeSpan.FromHours(1),
             HandleTermination = false,
