@@ -65,6 +65,7 @@ public sealed class InstanceActorTests : TestKit
         for (var round = 0; round < 3; round++)
         {
             await _runner.ExpectMsgAsync<RunnerCommand.RequestSlot>(Limit);
+            await DoneAsync(actor); // It sets its timer after it has asked.
             Pass(TimeSpan.FromSeconds(9.9));
             await DoneAsync(actor);
             Assert.False(_runner.HasMessages);
