@@ -28,9 +28,12 @@ internal sealed class FaultDraws(FaultOptions options, TimeProvider time, bool b
         if (fate == Fate.Before)
             throw new InjectedFaultException("a fault on purpose: the call did not reach the database");
         var result = await call();
-        return fate == Fate.After
-            ? throw new InjectedFaultException("a fault on purpose: the answer of the database was lost")
-            : result;
+        if (fate != Fate.After)
+            return result;
+        // Nobody else can close what the caller does not get: with a real fault it would not be open.
+        if (result is IAsyncDisposable opened)
+            await opened.DisposeAsync();
+        throw new InjectedFaultException("a fault on purpose: the answer of the database was lost");
     }
 
     // A blocking database has a thread of its own for its writes; awaiting would move them to the pool.

@@ -59,6 +59,22 @@ public abstract class FaultyLoadContract(StoreFixture fixture) : TestKit(TestSys
     }
 
     [Fact]
+    public async Task An_upload_whose_beginning_was_lost_keeps_no_connection()
+    {
+        using var patience = new CancellationTokenSource(Limit);
+        for (var n = 0; n < 200; n++)
+        {
+            try
+            {
+                await using var upload = await fixture.Store.Images.BeginUploadAsync(patience.Token);
+            }
+            catch (InjectedFaultException)
+            {
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_deletion_of_an_image_whose_answer_was_lost_is_no_missing_image()
     {
         for (var i = 0; i < 30; i++)
