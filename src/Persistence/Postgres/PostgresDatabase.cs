@@ -115,7 +115,7 @@ internal sealed class PostgresDatabase : Database
     }
 
     public override async ValueTask<IOwnership> OwnAsync(CancellationToken cancellation) =>
-        await PostgresOwnership.TakeAsync(_given, this, Options, cancellation);
+        await PostgresOwnership.TakeAsync(_given, Options, cancellation);
 
     public override async Task MigrateAsync(CancellationToken cancellation)
     {

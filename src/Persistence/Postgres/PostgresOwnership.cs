@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Npgsql;
 
 namespace Runtara.Persistence.Postgres;
@@ -34,20 +33,19 @@ internal sealed class PostgresOwnership : IOwnership
     private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
 
     private readonly NpgsqlDataSource _source;
-    private readonly Database _database;
     private readonly StoreOptions _options;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<string> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Held _held;
     private Task _watch = Task.CompletedTask;
 
-    private PostgresOwnership(NpgsqlDataSource source, Database database, StoreOptions options, Held held) =>
-        (_source, _database, _options, _held) = (source, database, options, held);
+    private PostgresOwnership(NpgsqlDataSource source, StoreOptions options, Held held) =>
+        (_source, _options, _held) = (source, options, held);
 
     public Task<string> Lost => _lost.Task;
 
     public static async ValueTask<PostgresOwnership> TakeAsync(
-        NpgsqlConnectionStringBuilder given, Database database, StoreOptions options, CancellationToken cancellation)
+        NpgsqlConnectionStringBuilder given, StoreOptions options, CancellationToken cancellation)
     {
         var source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(given.ConnectionString)
         {
@@ -62,7 +60,7 @@ internal sealed class PostgresOwnership : IOwnership
             // A pooler makes up the number that it tells.
             if (held.Backend != held.Connection.ProcessID)
                 Logs.PoolerBetween(options.Logger, DatabaseUrl.Redact(options.DatabaseUrl));
-            var ownership = new PostgresOwnership(source, database, options, held);
+            var ownership = new PostgresOwnership(source, options, held);
             ownership._watch = Task.Run(ownership.WatchAsync, CancellationToken.None);
             return ownership;
         }
@@ -134,7 +132,8 @@ internal sealed class PostgresOwnership : IOwnership
                     if ((await HolderAsync(_held.Connection, _stop.Token)).Backend != _held.Backend)
                         _lost.TrySetResult(Moved);
                 }
-                catch (Exception e) when (_database.IsOutage(e) || e is DbException)
+                // Whatever the driver says of a connection that is gone.
+                catch (Exception e) when (!_stop.IsCancellationRequested)
                 {
                     Logs.OwnershipLost(_options.Logger, DatabaseUrl.Redact(_options.DatabaseUrl), e.Message);
                     await _held.Connection.DisposeAsync();
@@ -142,7 +141,7 @@ internal sealed class PostgresOwnership : IOwnership
                 }
             }
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        catch (Exception) when (_stop.IsCancellationRequested)
         {
         }
     }
@@ -167,7 +166,7 @@ internal sealed class PostgresOwnership : IOwnership
                 _lost.TrySetResult(e.Message);
                 return;
             }
-            catch (Exception e) when (_database.IsOutage(e) || e is DbException)
+            catch (Exception) when (!_stop.IsCancellationRequested)
             {
                 await outage.PauseAsync(_stop.Token);
             }
