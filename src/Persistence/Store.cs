@@ -56,6 +56,8 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
 
     internal ReplayReader Replayer { get; }
 
+    internal NewIds NewIds { get; } = new();
+
     internal SnapshotWriter Snapshots { get; }
 
     internal Database Database => _database;

@@ -67,6 +67,13 @@ internal abstract class Replay(string persistenceId, long from, long to, long ma
         Succeed(_atStart ? _highest : Math.Max(_highest, _next - 1));
     }
 
+    /// <summary>There are no rows, and never were any.</summary>
+    public void EndWithNothing()
+    {
+        Begin(0, 0);
+        End();
+    }
+
     protected abstract void Deliver(in StoredRow row);
 
     protected abstract void Succeed(long highest);

@@ -44,6 +44,8 @@ internal sealed class RuntaraJournal : WriteJournalBase
             request.Complete();
             return;
         }
+        foreach (var unit in request.Units)
+            _store.NewIds.Write(unit.PersistenceId);
         _store.Writer.Enqueue(request);
         if (_store.Writer.WaitForRoomAsync() is { IsCompleted: false } room)
             ActorTaskScheduler.RunTask(() => room);
@@ -52,7 +54,11 @@ internal sealed class RuntaraJournal : WriteJournalBase
     private void Replay(ReplayMessages message)
     {
         var replay = new ActorReplay(message, this, _publish ? _system.EventStream : null);
-        _store.Writer.WhenQuiet(message.PersistenceId, () => _store.Replayer.Enqueue(replay));
+        // A write of a former life came to us before, and to the writer.
+        if (_store.NewIds.Take(message.PersistenceId))
+            replay.EndWithNothing();
+        else
+            _store.Writer.WhenQuiet(message.PersistenceId, () => _store.Replayer.Enqueue(replay));
     }
 
     private void Delete(DeleteMessagesTo message)

@@ -24,12 +24,14 @@ internal static class PostgresSnapshots
 
     private const string Select =
         """
-        SELECT r.n, s.seq, s.at, s.serializer, s.manifest, s.payload
+        SELECT r.n, m.seq IS NULL AND d.deleted_to IS NULL, s.seq, s.at, s.serializer, s.manifest, s.payload
         FROM unnest($1::text[]) WITH ORDINALITY AS r(id, n)
-        JOIN snapshot s ON s.instance_id = r.id
-        JOIN journal j ON j.persistence_id = s.instance_id AND j.seq = s.seq AND j.at = s.at
-        LEFT JOIN journal_deleted d ON d.persistence_id = s.instance_id AND d.deleted_to >= s.seq
-        WHERE d.deleted_to IS NULL
+        LEFT JOIN journal_deleted d ON d.persistence_id = r.id
+        LEFT JOIN LATERAL (SELECT seq FROM journal WHERE persistence_id = r.id LIMIT 1) m ON true
+        LEFT JOIN LATERAL (
+          SELECT s.* FROM snapshot s
+          JOIN journal j ON j.persistence_id = s.instance_id AND j.seq = s.seq AND j.at = s.at
+          WHERE s.instance_id = r.id AND s.seq > COALESCE(d.deleted_to, 0) LIMIT 1) s ON true
         """;
 
     private const string Remove =
@@ -58,12 +60,15 @@ internal static class PostgresSnapshots
         while (await reader.ReadAsync(cancellation))
         {
             var read = reads[(int)reader.GetInt64(0) - 1];
+            if (reader.IsDBNull(2))
+            {
+                read.Answer(null, reader.GetBoolean(1));
+                continue;
+            }
             read.Answer(new SnapshotRow(
-                read.PersistenceId, reader.GetInt64(1), reader.GetInt64(2), reader.GetInt32(3), reader.GetString(4),
-                await reader.GetFieldValueAsync<byte[]>(5, cancellation)));
+                read.PersistenceId, reader.GetInt64(2), reader.GetInt64(3), reader.GetInt32(4), reader.GetString(5),
+                await reader.GetFieldValueAsync<byte[]>(6, cancellation)));
         }
-        foreach (var read in reads)
-            read.Answer(null);
     }
 
     public static async ValueTask DeleteAsync(

@@ -32,12 +32,13 @@ internal sealed class RuntaraSnapshots : ActorBase
 
     private void Load(LoadSnapshot message)
     {
-        var read = new ActorRead(message, Sender, this);
+        var replyTo = Sender;
         if (message.Criteria.Equals(SnapshotSelectionCriteria.None))
-            read.Answer(null);
+            new ActorRead(message, replyTo, this, null).Answer(null);
         else
             // As the replay that follows: what is being removed must not be found.
-            _store.Writer.WhenQuiet(message.PersistenceId, () => _store.Replayer.Enqueue(read));
+            _store.Writer.WhenQuiet(message.PersistenceId, () => _store.Replayer.Enqueue(
+                new ActorRead(message, replyTo, this, _store.NewIds.Begin(message.PersistenceId))));
     }
 
     private void Save(SaveSnapshot message)
@@ -94,10 +95,15 @@ internal sealed class RuntaraSnapshots : ActorBase
         : 0;
 
     /// <summary>The search for a recovering actor.</summary>
-    private sealed class ActorRead(LoadSnapshot message, IActorRef replyTo, RuntaraSnapshots owner)
+    private sealed class ActorRead(
+        LoadSnapshot message, IActorRef replyTo, RuntaraSnapshots owner, NewIds.Search? search)
         : SnapshotRead(message.PersistenceId)
     {
-        protected override void Found(SnapshotRow? row) => Reply(row is null ? null : Select(row));
+        protected override void Found(SnapshotRow? row, bool isNew)
+        {
+            search?.FoundNothing = isNew;
+            Reply(row is null ? null : Select(row));
+        }
 
         // A database that is away fails the replay too; one that refuses may yet give the events.
         protected override void Failed(Exception cause)

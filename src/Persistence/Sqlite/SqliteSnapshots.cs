@@ -27,6 +27,12 @@ internal static class SqliteSnapshots
         WHERE s.instance_id = $id AND d.deleted_to IS NULL
         """;
 
+    private const string HasNothing =
+        """
+        SELECT NOT EXISTS (SELECT 1 FROM journal WHERE persistence_id = $id)
+          AND NOT EXISTS (SELECT 1 FROM journal_deleted WHERE persistence_id = $id)
+        """;
+
     private const string Remove =
         """
         DELETE FROM snapshot WHERE instance_id = $id
@@ -49,11 +55,17 @@ internal static class SqliteSnapshots
             cancellation.ThrowIfCancellationRequested();
             id.Value = read.PersistenceId;
             using var reader = command.ExecuteReader();
-            read.Answer(reader.Read()
-                ? new SnapshotRow(
+            if (reader.Read())
+            {
+                read.Answer(new SnapshotRow(
                     read.PersistenceId, reader.GetInt64(0), reader.GetInt64(1), reader.GetInt32(2),
-                    reader.GetString(3), reader.GetFieldValue<byte[]>(4))
-                : null);
+                    reader.GetString(3), reader.GetFieldValue<byte[]>(4)));
+            }
+            else
+            {
+                read.Answer(
+                    null, SqliteDatabase.Scalar(connection, HasNothing, ("$id", read.PersistenceId)) == 1);
+            }
         }
     }
 

@@ -56,6 +56,31 @@ public abstract class JournalContract : TestKit
     }
 
     [Fact]
+    public void A_search_for_a_snapshot_finds_out_who_has_no_events_and_never_had_any()
+    {
+        LookForSnapshot("nobody");
+        LookForSnapshot(_id);
+        Assert.True(Fixture.Store.NewIds.Take("nobody"));
+        Assert.False(Fixture.Store.NewIds.Take("nobody"));
+        Assert.False(Fixture.Store.NewIds.Take(_id));
+        Delete(long.MaxValue);
+        LookForSnapshot(_id);
+        Assert.False(Fixture.Store.NewIds.Take(_id));
+    }
+
+    [Fact]
+    public void What_is_written_after_the_search_for_a_snapshot_is_replayed()
+    {
+        var id = $"late-{_id}";
+        LookForSnapshot(id);
+        WriteFive(id);
+        Journal.Tell(new ReplayMessages(1, long.MaxValue, long.MaxValue, id, _receiver.Ref));
+        for (var i = 1; i <= 5; i++)
+            _receiver.ExpectMsg<ReplayedMessage>(m => Assert.Equal(i, m.Persistent.SequenceNr));
+        _receiver.ExpectMsg<RecoverySuccess>(m => Assert.Equal(5, m.HighestSequenceNr));
+    }
+
+    [Fact]
     public void Deleted_events_are_not_replayed_and_keep_the_highest_number()
     {
         var commands = CreateTestProbe();
@@ -276,6 +301,13 @@ public abstract class JournalContract : TestKit
 
     private void Replay(long from, long to, long max) =>
         Journal.Tell(new ReplayMessages(from, to, max, _id, _receiver.Ref));
+
+    private void LookForSnapshot(string id)
+    {
+        Akka.Persistence.Persistence.Instance.Apply(Sys).SnapshotStoreFor(null).Tell(
+            new LoadSnapshot(id, SnapshotSelectionCriteria.Latest, long.MaxValue), _receiver.Ref);
+        _receiver.ExpectMsg<LoadSnapshotResult>(m => Assert.Null(m.Snapshot));
+    }
 
     private void ExpectReplayed(long number) => _receiver.ExpectMsg<ReplayedMessage>(m => Assert.Equal(
         (_id, number, (object)$"a-{number}", false),
