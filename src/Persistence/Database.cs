@@ -60,7 +60,11 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     public abstract ValueTask ReadCheckpointsAsync(
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation);
 
+    /// <summary>For queries that may take long.</summary>
     public abstract DataConnection OpenCatalog();
+
+    /// <summary>For queries that look up one row by its key, and so never wait for the others.</summary>
+    public virtual DataConnection OpenLookups() => OpenCatalog();
 
     /// <summary>Closes the connections that nobody uses; the next ones are new.</summary>
     public virtual void DropIdleConnections()
@@ -121,10 +125,20 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     /// <summary>Asks the catalog, again and again as <see cref="RetryAsync"/> does.</summary>
     public ValueTask<T> QueryAsync<T>(
         Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
+        QueryAsync(OpenCatalog, query, cancellation);
+
+    /// <summary>Asks for one row by its key, on a connection of <see cref="OpenLookups"/>.</summary>
+    public ValueTask<T> LookUpAsync<T>(
+        Func<DataConnection, CancellationToken, Task<T>> query, CancellationToken cancellation) =>
+        QueryAsync(OpenLookups, query, cancellation);
+
+    private ValueTask<T> QueryAsync<T>(
+        Func<DataConnection> open, Func<DataConnection, CancellationToken, Task<T>> query,
+        CancellationToken cancellation) =>
         RetryAsync(
             async token =>
             {
-                await using var db = OpenCatalog();
+                await using var db = open();
                 return await query(db, token);
             },
             cancellation);

@@ -65,6 +65,8 @@ internal sealed class FaultyDatabase : Database
 
     public override DataConnection OpenCatalog() => _inner.OpenCatalog();
 
+    public override DataConnection OpenLookups() => _inner.OpenLookups();
+
     public override IImageStore CreateImageStore(Database calls) =>
         new FaultyImageStore(_inner.CreateImageStore(calls), Faults);
 

@@ -37,7 +37,7 @@ internal abstract class ImageStore(Database database) : IImageStore
     public abstract ValueTask<Stream> OpenBlobAsync(string sha256, CancellationToken cancellation);
 
     public ValueTask<Image?> FindAsync(ImageId id, CancellationToken cancellation) =>
-        database.QueryAsync(
+        database.LookUpAsync(
             async (db, token) =>
             {
                 var row = await db.ExecuteAsync<ImageTable?>(

@@ -16,14 +16,17 @@ internal sealed class PostgresDatabase : Database
 {
     private const string PoolSize = "Maximum Pool Size";
 
-    // A server has 100 by default, for all its clients; more than a few for each of its cores make nothing faster.
+    // A server has 100 by default, for all its clients; more than a few for each of its cores make nothing faster. A
+    // quarter is for lookups of single rows: no search holds those up, and few connections know their statements soon.
     private const int QueryConnections = 30;
 
     // The lanes, the readers of recoveries and the writer of snapshots, with room for those that are being replaced.
     private const int JournalConnections = 8;
 
     private readonly DataOptions _catalogOptions;
+    private readonly DataOptions _lookupOptions;
     private readonly NpgsqlDataSource _journal;
+    private readonly NpgsqlDataSource _lookups;
     private readonly NpgsqlDataSource _uploads;
     private readonly SemaphoreSlim _uploadPlaces;
     private readonly NpgsqlConnectionStringBuilder _given;
@@ -38,14 +41,22 @@ internal sealed class PostgresDatabase : Database
         connection.ApplicationName ??= "runtara";
         if (!connection.ShouldSerialize(PoolSize))
             connection.MaxPoolSize = Math.Max(QueryConnections, connection.MinPoolSize);
-        Source = NpgsqlDataSource.Create(connection);
+        var quarter = Math.Max(1, connection.MaxPoolSize / 4);
+        _lookups = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
+        {
+            MinPoolSize = 0, MaxPoolSize = quarter,
+        });
+        Source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
+        {
+            MaxPoolSize = Math.Max(connection.MaxPoolSize - quarter, Math.Max(connection.MinPoolSize, 1)),
+        });
         // Of its own, so that queries that hold every connection do not hold up what must be stored.
         _journal = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
         {
             MinPoolSize = 0, MaxPoolSize = JournalConnections,
         });
         // Of their own too: an upload holds its connection for as long as its client takes to send the bytes.
-        UploadsMax = Math.Max(1, connection.MaxPoolSize / 4);
+        UploadsMax = quarter;
         _uploads = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection.ConnectionString)
         {
             MinPoolSize = 0, MaxPoolSize = UploadsMax,
@@ -53,9 +64,10 @@ internal sealed class PostgresDatabase : Database
         _uploadPlaces = new SemaphoreSlim(UploadsMax);
         var provider = PostgreSQLTools.GetDataProvider(PostgreSQLVersion.v15);
         _catalogOptions = new DataOptions().UseConnectionFactory(provider, _ => Source.CreateConnection());
+        _lookupOptions = new DataOptions().UseConnectionFactory(provider, _ => _lookups.CreateConnection());
     }
 
-    /// <summary>For queries, images and everything else that is not the journal.</summary>
+    /// <summary>For lists, images and everything else that is neither the journal nor a lookup.</summary>
     public NpgsqlDataSource Source { get; }
 
     /// <summary>How many uploads are stored at once.</summary>
@@ -78,9 +90,15 @@ internal sealed class PostgresDatabase : Database
 
     public override IReplaySource OpenReplaySource() => new PostgresReplaySource(_journal);
 
-    public override void DropIdleConnections() => Source.Clear();
+    public override void DropIdleConnections()
+    {
+        _lookups.Clear();
+        Source.Clear();
+    }
 
     public override DataConnection OpenCatalog() => new(_catalogOptions);
+
+    public override DataConnection OpenLookups() => new(_lookupOptions);
 
     public override IImageStore CreateImageStore(Database calls) => new PostgresImageStore(this, calls, Options);
 
@@ -177,7 +195,7 @@ internal sealed class PostgresDatabase : Database
     public override async ValueTask ReadCheckpointsAsync(
         IReadOnlyList<CheckpointRead> reads, CancellationToken cancellation)
     {
-        await using var connection = await Source.OpenConnectionAsync(cancellation);
+        await using var connection = await _lookups.OpenConnectionAsync(cancellation);
         await using var command = new NpgsqlCommand(PostgresSql.ReadCheckpoints, connection)
         {
             Parameters =
@@ -195,6 +213,7 @@ internal sealed class PostgresDatabase : Database
     {
         await _journal.DisposeAsync();
         await _uploads.DisposeAsync();
+        await _lookups.DisposeAsync();
         await Source.DisposeAsync();
     }
 

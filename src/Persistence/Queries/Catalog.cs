@@ -46,7 +46,7 @@ public sealed partial class Catalog
     /// <summary>The instance with everything it has; null when there is none.</summary>
     public async ValueTask<InstanceRow?> FindInstanceAsync(InstanceId id, CancellationToken cancellation)
     {
-        var row = await QueryAsync(
+        var row = await _database.LookUpAsync(
             (db, token) => db.ExecuteAsync<InstanceTable?>(FindInstanceSql, token, IdOf(id)), cancellation);
         return row is null ? null : ToRow(row);
     }
@@ -89,7 +89,7 @@ public sealed partial class Catalog
     /// </summary>
     public async ValueTask<ReadOnlyMemory<byte>?> ReadCustomSignalAsync(
         InstanceId id, long number, CancellationToken cancellation) =>
-        ToMemory(await QueryAsync(
+        ToMemory(await _database.LookUpAsync(
             (db, token) => db.ExecuteAsync<byte[]?>(
                 ReadCustomSignalSql, token, IdOf(id), DataParameter.Int64("number", number)),
             cancellation));
@@ -131,7 +131,7 @@ public sealed partial class Catalog
 
     private async ValueTask<bool> AnswersAsync(CancellationToken cancellation)
     {
-        await using var db = _database.OpenCatalog();
+        await using var db = _database.OpenLookups();
         if (_database.Trouble is null)
             return await db.ExecuteAsync<int>("SELECT 1", cancellation) == 1;
         await db.ExecuteAsync("UPDATE schema_version SET version = version", cancellation);
@@ -168,7 +168,7 @@ public sealed partial class Catalog
     }
 
     internal async ValueTask<ReadOnlyMemory<byte>> ReadInputAsync(InstanceId id, CancellationToken cancellation) =>
-        await QueryAsync(
+        await _database.LookUpAsync(
             (db, token) => db.ExecuteAsync<byte[]?>(ReadInputSql, token, IdOf(id)), cancellation);
 
     private ValueTask<T> QueryAsync<T>(

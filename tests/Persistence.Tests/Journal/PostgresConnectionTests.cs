@@ -1,4 +1,5 @@
 using Akka.TestKit.Xunit2;
+using LinqToDB.Data;
 using Npgsql;
 using Runtara.Actors.Images;
 using Runtara.Persistence.Postgres;
@@ -15,9 +16,8 @@ public sealed class PostgresConnectionTests(PostgresConnectionTests.TwoConnectio
     [Fact]
     public async Task Queries_that_hold_every_connection_hold_up_no_write_and_no_recovery()
     {
-        var source = ((PostgresDatabase)fixture.Store.Database).Source;
-        await using var one = await source.OpenConnectionAsync();
-        await using var two = await source.OpenConnectionAsync();
+        await using var list = await HoldAsync(fixture.Store.Database.OpenCatalog());
+        await using var lookup = await HoldAsync(fixture.Store.Database.OpenLookups());
         using var load = new Load(Sys, "held", 10);
         load.Start();
         await load.ProgressAsync(5, Limit);
@@ -54,11 +54,11 @@ public sealed class PostgresConnectionTests(PostgresConnectionTests.TwoConnectio
     }
 
     [Theory]
-    [InlineData("", 30, 7)]
-    [InlineData("?maximum_pool_size=7", 7, 1)]
+    [InlineData("", 23, 7)]
+    [InlineData("?maximum_pool_size=7", 6, 1)]
     [InlineData("?maximum_pool_size=1", 1, 1)]
     [InlineData("?minimum_pool_size=40", 40, 10)]
-    public async Task Queries_have_thirty_connections_unless_the_url_says_otherwise(
+    public async Task Queries_have_thirty_connections_less_those_of_lookups_unless_the_url_says_otherwise(
         string option, int connections, int uploads)
     {
         await using var database = new PostgresDatabase(
@@ -66,6 +66,24 @@ public sealed class PostgresConnectionTests(PostgresConnectionTests.TwoConnectio
             new StoreOptions { DatabaseUrl = "", DataDirectory = "" });
         var read = new NpgsqlConnectionStringBuilder(database.Source.ConnectionString);
         Assert.Equal((connections, uploads), (read.MaxPoolSize, database.UploadsMax));
+    }
+
+    [Fact]
+    public async Task Lists_that_hold_every_connection_of_theirs_hold_up_no_lookup()
+    {
+        await using var list = await HoldAsync(fixture.Store.Database.OpenCatalog());
+        using var patience = new CancellationTokenSource(Limit);
+        Assert.True(await fixture.Store.Catalog.PingAsync(patience.Token));
+        Assert.Null(await fixture.Store.Catalog.FindInstanceAsync(new("nobody"), patience.Token));
+        Assert.Null(await fixture.Store.Images.FindAsync(new("none"), patience.Token));
+        Assert.Null(await fixture.Store.Catalog.ReadCheckpointAsync(new("nobody"), "key", patience.Token));
+        Assert.Equal(0, (await fixture.Store.ReadInputAsync(new("nobody"), patience.Token)).Length);
+    }
+
+    private static async Task<DataConnection> HoldAsync(DataConnection connection)
+    {
+        await connection.BeginTransactionAsync();
+        return connection;
     }
 
     /// <summary>A store whose queries have two connections.</summary>
