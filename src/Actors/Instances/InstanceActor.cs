@@ -16,7 +16,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
     private readonly InstanceSurroundings _with;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private InstanceState _state = new InstanceState.Absent();
-    private DateTimeOffset _tickAt = DateTimeOffset.MaxValue, _lastEventAt;
+    private DateTimeOffset _tickAt = DateTimeOffset.MaxValue, _slotAskedAt, _lastEventAt;
     private long _snapshotNr;
 
     /// <summary>Made by the shard; <paramref name="id"/> is the instance's id and its persistence id.</summary>
@@ -58,12 +58,11 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         // Silence before the recovery was ours, not the workflow's.
         if (_state is InstanceState.Live live)
             _state = live with { Presence = live.Presence with { SeenAt = now, IdleSince = now } };
-        var effects = _with.Decider.EffectsOnRecovery(_state, now);
-        Perform(effects);
+        Perform(_with.Decider.EffectsOnRecovery(_state, now), now);
         SaveSnapshotWhenDue();
         // One at rest was brought up by a command, which is next; to rest before it would be to recover twice.
         if (!_state.CanRest())
-            ArmTick(now, AsksForSlot(effects) ? AskAgain : TickMin);
+            ArmTick(now, TickMin);
     }
 
     /// <inheritdoc />
@@ -104,23 +103,25 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         {
             if (decision.Reply is not null)
                 replyTo.Tell(decision.Reply);
-            Perform(decision.Effects);
+            var now = _with.Time.GetUtcNow();
+            Perform(decision.Effects, now);
             if (decision.Events.Count > 0 && _state is InstanceState.Suspended { WakeAt: { } wakeAt })
                 ClusterSharding.Get(Context.System).ShardRegion(InstanceHosting.Region)
                     .Tell(new WakerMessage.Expect(InstanceShard.Of(Id), Id, wakeAt));
             SaveSnapshotWhenDue();
-            ArmTick(_with.Time.GetUtcNow(), AsksForSlot(decision.Effects) ? AskAgain : tickNotBefore);
+            ArmTick(now, tickNotBefore);
         }
     }
 
-    private void Perform(IReadOnlyList<RunnerCommand> effects)
+    private void Perform(IReadOnlyList<RunnerCommand> effects, DateTimeOffset now)
     {
         foreach (var effect in effects)
+        {
+            if (effect is RunnerCommand.RequestSlot)
+                _slotAskedAt = now;
             _with.Runner.Tell(effect);
+        }
     }
-
-    private static bool AsksForSlot(IReadOnlyList<RunnerCommand> effects) =>
-        effects.Any(effect => effect is RunnerCommand.RequestSlot);
 
     // Between two decisions, so every event that the state is made of is in the journal.
     private void SaveSnapshotWhenDue()
@@ -141,7 +142,7 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
             Context.Parent.Tell(new Passivate(Rest.Instance));
             return;
         }
-        if (_with.Decider.NextDeadline(_state) is not { } deadline || deadline >= _tickAt)
+        if (_with.Decider.NextDeadline(_state, _slotAskedAt) is not { } deadline || deadline >= _tickAt)
             return;
         var wait = deadline - now;
         wait = wait < notBefore ? notBefore : wait > TickMax ? TickMax : wait;
@@ -149,9 +150,8 @@ public sealed class InstanceActor : UntypedPersistentActor, IWithTimers
         Timers.StartSingleTimer(nameof(InstanceCommand.Tick), new InstanceCommand.Tick(Id), wait);
     }
 
-    // A deadline that has passed and still waits for an exit is looked at again each second. Who waits for a slot is in
-    // the runner's queue, perhaps with thousands, and asks again only in case the runner has lost it.
-    private static readonly TimeSpan AfterTick = TimeSpan.FromSeconds(1), AskAgain = TimeSpan.FromSeconds(10);
+    // A deadline that has passed and still waits for an exit is looked at again each second.
+    private static readonly TimeSpan AfterTick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan TickMin = TimeSpan.FromMilliseconds(10), TickMax = TimeSpan.FromHours(1);
 
     /// <inheritdoc />

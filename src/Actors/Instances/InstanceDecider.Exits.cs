@@ -173,10 +173,17 @@ public sealed partial class InstanceDecider
             : null;
     }
 
-    /// <summary>When a <see cref="Tick"/> is due; null when time alone changes nothing.</summary>
-    public DateTimeOffset? NextDeadline(InstanceState state) => state switch
+    // Who waits for a slot is in the runner's queue, perhaps with thousands, and asks again only in case the runner has
+    // lost it.
+    private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// When a <see cref="Tick"/> is due; null when time alone changes nothing. <paramref name="slotAskedAt"/> is when
+    /// this life of the instance last asked for a slot.
+    /// </summary>
+    public DateTimeOffset? NextDeadline(InstanceState state, DateTimeOffset slotAskedAt = default) => state switch
     {
-        Pending s => s.NotBefore,
+        Pending s => s.NotBefore <= slotAskedAt ? slotAskedAt + AskAgain : s.NotBefore,
         Live { Stop: { } stop } s when s.Leaving() is null => stop.At + stop.Grace,
         Live { Stop: { } stop } => stop.At + stop.Grace + settings.LeaveWithin,
         Running s => Earliest(StaleAt(s), Earliest(TimeoutAt(s), HibernateAt(s))),
