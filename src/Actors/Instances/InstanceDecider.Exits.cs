@@ -79,7 +79,9 @@ public sealed partial class InstanceDecider
             return new Failed($"{what} (attempt {crashes} of {f.MaxAttempts} in a row without a new checkpoint)", now);
         var retryCount = Math.Min(f.Progressed ? 2 : f.RetryCount + 1, f.MaxAttempts);
         var doublings = Math.Clamp(crashes - 1, 0, 30);
-        var pause = TimeSpan.FromTicks(Math.Min(settings.BackoffMin.Ticks << doublings, settings.BackoffMax.Ticks));
+        var pause = settings.BackoffMin.Ticks > settings.BackoffMax.Ticks >> doublings
+            ? settings.BackoffMax
+            : TimeSpan.FromTicks(settings.BackoffMin.Ticks << doublings);
         return new AttemptCrashed(f.Attempt, what, retryCount, crashes, now + pause * Jitter(f), now);
     }
 

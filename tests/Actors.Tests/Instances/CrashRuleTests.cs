@@ -7,15 +7,22 @@ namespace Runtara.Actors.Tests.Instances;
 /// <summary>Semantics, rows "Crash" and "Timeout", beyond <see cref="InstanceDeciderTests"/>.</summary>
 public sealed class CrashRuleTests
 {
-    [Fact]
-    public void The_backoff_ends_at_a_minute()
+    [Theory]
+    [InlineData(1, 60)]
+    [InlineData(3600, 86400)]
+    [InlineData(0, 60)]
+    public void The_backoff_doubles_up_to_its_end_however_many_attempts_there_are(int min, int max)
     {
-        var machine = new Machine(new InstanceSettings { MaxAttempts = 100 });
+        var machine = new Machine(new InstanceSettings
+        {
+            MaxAttempts = 100, BackoffMin = TimeSpan.FromSeconds(min), BackoffMax = TimeSpan.FromSeconds(max),
+        });
         for (var i = 0; i < 40; i++)
         {
             machine.Running().Exit(code: 1);
             var pause = Assert.IsType<InstanceState.Pending>(machine.State).NotBefore - machine.Now;
-            Assert.InRange(pause, TimeSpan.FromSeconds(i < 6 ? 0.8 : 48), TimeSpan.FromSeconds(72));
+            var middle = Math.Min(min * Math.Pow(2, i), max);
+            Assert.InRange(pause, TimeSpan.FromSeconds(middle * 0.8), TimeSpan.FromSeconds(middle * 1.2));
         }
     }
 
