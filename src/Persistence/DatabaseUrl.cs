@@ -16,6 +16,8 @@ public static class DatabaseUrl
     internal static Database Open(StoreOptions options)
     {
         var url = options.DatabaseUrl.Trim();
+        if (Problem(url) is { } problem)
+            throw new FormatException($"The database URL {problem}");
         if (IsSqlite(url))
             return new SqliteDatabase(SqlitePath(url), options);
         return new PostgresDatabase(Postgres(url), options);
@@ -28,6 +30,22 @@ public static class DatabaseUrl
     public static IReadOnlyList<string> FileNames(string url) => IsSqlite(url.Trim())
         ? [.. SqliteSuffixes.Select(suffix => Path.GetFileName(SqlitePath(url.Trim())) + suffix)]
         : [];
+
+    /// <summary>
+    /// The rule that it breaks, without what it says, for there may be a password in it; null when it breaks none.
+    /// </summary>
+    public static string? Problem(string url)
+    {
+        try
+        {
+            _ = IsSqlite(url.Trim()) ? SqlitePath(url.Trim()) : Postgres(url.Trim()).Host;
+            return null;
+        }
+        catch (FormatException e)
+        {
+            return e.Message;
+        }
+    }
 
     /// <summary>The URL with its password replaced, for messages.</summary>
     public static string Redact(string url)
@@ -64,8 +82,8 @@ public static class DatabaseUrl
         {
             // The cause's own text may quote the URL, and with it the password.
             throw new FormatException(
-                "The database URL is not understood: expected postgres://user:password@host:port/database?option=value,"
-                + " an Npgsql connection string, or sqlite:path");
+                "must be postgres://user:password@host:port/database?option=value, an Npgsql connection string, "
+                + "or sqlite:path");
         }
     }
 
@@ -107,7 +125,7 @@ public static class DatabaseUrl
         if (path.StartsWith("//", StringComparison.Ordinal))
             path = path[2..];
         if (path.Length == 0 || path == ":memory:")
-            throw new FormatException("The database URL needs a file: sqlite:path");
+            throw new FormatException("must name a file: sqlite:path");
         return Path.GetFullPath(path);
     }
 }

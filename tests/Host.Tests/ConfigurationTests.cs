@@ -230,6 +230,9 @@ public sealed class ConfigurationTests : IDisposable
 
     [Theory]
     [InlineData("data-directory=", "runtara.data-directory: must not be empty")]
+    [InlineData("database-url=postgres://h:port/db", "runtara.database-url: must be postgres://user")]
+    [InlineData("database-url=postgres://h/db?no_such_option=1", "runtara.database-url: must be postgres://user")]
+    [InlineData("database-url=sqlite:", "runtara.database-url: must name a file: sqlite:path")]
     [InlineData("quic.certificate=a.pem", "runtara.quic.certificate: needs runtara.quic.certificate-key")]
     [InlineData("quic.certificate-key=a.pem", "runtara.quic.certificate: needs runtara.quic.certificate-key")]
     [InlineData("instances.max-attempts=0", "runtara.instances.max-attempts: must be at least 1")]

@@ -27,6 +27,7 @@ public sealed class DatabaseUrlTests
     {
         var refused = await Assert.ThrowsAsync<FormatException>(async () => await Store.OpenAsync(
             new StoreOptions { DatabaseUrl = url, DataDirectory = "/nonexistent" }, default));
+        Assert.StartsWith("The database URL must ", refused.Message);
         Assert.DoesNotContain("secret", refused.ToString());
         Assert.DoesNotContain("secret", DatabaseUrl.Redact(url));
     }

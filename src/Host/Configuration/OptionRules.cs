@@ -1,3 +1,5 @@
+using Runtara.Persistence;
+
 namespace Runtara.Daemon.Configuration;
 
 /// <summary>What must hold between settings, or of one beyond its type.</summary>
@@ -7,6 +9,8 @@ internal static class OptionRules
     {
         if (o.DataDirectory.Length == 0)
             yield return "runtara.data-directory: must not be empty";
+        if (o.DatabaseUrl.Length > 0 && DatabaseUrl.Problem(o.DatabaseUrl) is { } url)
+            yield return $"runtara.database-url: {url}";
         if (o.FaultPercent > 0 && !o.FaultsAllowed)
         {
             yield return "runtara.database.fault-percent: makes requests fail, and is for tests; it also needs "
