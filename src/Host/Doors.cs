@@ -1,5 +1,8 @@
 using Akka.Actor;
 using Akka.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -21,7 +24,7 @@ namespace Runtara.Daemon;
 /// </summary>
 internal sealed class Doors(
     DaemonOptions options, Catalog catalog, IImageStore images, IServiceProvider services, TimeProvider time,
-    IHostApplicationLifetime lifetime, ILoggerFactory logs) : IHostedService
+    IServer server, IHostApplicationLifetime lifetime, ILoggerFactory logs) : IHostedService
 {
     private readonly FrameBudget _frames = new(options.Edge.FramesBytesMax);
     private volatile bool _hasFailed;
@@ -106,7 +109,8 @@ internal sealed class Doors(
         // Only when the health endpoint listens too: who waits for this line may ask it at once.
         lifetime.ApplicationStarted.Register(() => Console.Out.WriteLine(
             $"runtarad {EnvironmentRequests.Version} ready: environment={_environment.Listener.LocalEndPoint} "
-            + $"instance={_instance.Listener.LocalEndPoint} health=http://{options.HealthListen} "
+            + $"instance={_instance.Listener.LocalEndPoint} "
+            + $"health={server.Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single()} "
             + $"store={DatabaseUrl.Redact(options.Store.DatabaseUrl)}"));
     }
 

@@ -42,6 +42,28 @@ public sealed class DaemonProcessTests : IDisposable
     }
 
     [Fact]
+    public async Task The_ready_line_names_the_ports_that_were_chosen_for_it()
+    {
+        using var daemon = StartDaemon();
+        var log = daemon.StandardError.ReadToEndAsync();
+        try
+        {
+            var line = await daemon.StandardOutput.ReadLineAsync().WaitAsync(Within);
+            var said = Assert.IsType<string>(line).Split(' ').Where(word => word.Contains('='))
+                .ToDictionary(word => word.Split('=')[0], word => word.Split('=')[1]);
+            Assert.NotEqual(0, IPEndPoint.Parse(said["environment"]).Port);
+            Assert.NotEqual(0, IPEndPoint.Parse(said["instance"]).Port);
+            using var http = new HttpClient();
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync(new Uri($"{said["health"]}/readyz"))).StatusCode);
+        }
+        finally
+        {
+            daemon.Kill();
+            await log;
+        }
+    }
+
+    [Fact]
     public async Task A_port_in_use_ends_the_start_before_it_says_that_it_is_ready()
     {
         await using var postgres = await PostgresServer.StartAsync();

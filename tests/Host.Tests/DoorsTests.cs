@@ -12,7 +12,7 @@ public sealed class DoorsTests
     {
         var lifetime = new Lifetime();
         var doors = new Doors(
-            new DaemonOptions(), null!, null!, null!, TimeProvider.System, lifetime, NullLoggerFactory.Instance);
+            new DaemonOptions(), null!, null!, null!, TimeProvider.System, null!, lifetime, NullLoggerFactory.Instance);
         var failure = new TaskCompletionSource<Exception>();
         var watching = doors.StopAfterAsync(failure.Task);
         Assert.False(lifetime.IsStopping);
