@@ -110,10 +110,7 @@ public sealed class AgentTests(Databases databases)
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         var runs = Path.Combine(daemon.DataDirectory, Tenant, "runs");
         var test = TestAsync(daemon, "stubborn");
-        await Eventually.IsAsync(
-            () => Task.FromResult(
-                Directory.Exists(runs) && Directory.GetFiles(runs, "up", SearchOption.AllDirectories).Length == 1),
-            up => up, TimeSpan.FromMinutes(1), "the program is up");
+        await UpAsync(runs);
         await daemon.KillAsync();
         await Assert.ThrowsAnyAsync<Exception>(() => test);
         await daemon.StartAsync();
@@ -122,5 +119,23 @@ public sealed class AgentTests(Databases databases)
             TimeSpan.FromMinutes(1), "nothing of the test is left");
         Assert.Equal(0, await daemon.StatAsync("containers"));
         Assert.True((await TestAsync(daemon, "echo")).Success);
+    }
+
+    private static Task UpAsync(string runs) => Eventually.IsAsync(
+        () => Task.FromResult(
+            Directory.Exists(runs) && Directory.GetFiles(runs, "up", SearchOption.AllDirectories).Length == 1),
+        up => up, TimeSpan.FromMinutes(1), "the program is up");
+
+    [Fact]
+    public async Task A_test_that_is_under_way_when_the_daemon_is_told_to_stop_is_answered_first()
+    {
+        await using var daemon = new DaemonProcess();
+        await daemon.StartAsync("edge.stop-grace=30s", "runner.stop-grace=100ms");
+        await RegisterAsync(daemon, Tenant, "prober", Metadata);
+        var test = TestAsync(daemon, "stubborn", timeoutMs: 5000);
+        await UpAsync(Path.Combine(daemon.DataDirectory, Tenant, "runs"));
+        var exit = daemon.TerminateAsync();
+        Assert.Equal("Execution timeout after 5000 ms", (await test).Error);
+        Assert.Equal(0, await exit);
     }
 }
