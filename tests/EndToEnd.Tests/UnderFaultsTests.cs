@@ -9,31 +9,31 @@ namespace Runtara.EndToEnd.Tests;
 public sealed class LifeOfAnInstanceUnderFaultsTests(WorkflowImage workflow, Databases databases)
     : LifeOfAnInstanceTests(workflow, databases)
 {
-    protected override int FaultPercent => 5;
+    protected override int FaultPercent => Five;
 }
 
 [Collection(DaemonCollection.Name)]
 public sealed class ContainersOutliveUnderFaultsTests(WorkflowImage workflow, Databases databases)
     : ContainersOutliveTests(workflow, databases)
 {
-    protected override int FaultPercent => 5;
+    protected override int FaultPercent => Five;
 }
 
 [Collection(PatientCollection.Name)]
 public sealed class ResumeUnderFaultsTests(WorkflowImage workflow, Databases databases)
     : ResumeTests(workflow, databases)
 {
-    protected override int FaultPercent => 5;
+    protected override int FaultPercent => Five;
 }
 
 [Collection(DaemonCollection.Name)]
 public sealed class ManyStartsUnderFaultsTests : ManyStartsTests
 {
-    protected override int FaultPercent => 5;
+    protected override int FaultPercent => Five;
 }
 
 [Collection(PatientCollection.Name)]
 public sealed class RetentionUnderFaultsTests(WorkflowImage workflow) : RetentionTests(workflow)
 {
-    protected override int FaultPercent => 5;
+    protected override int FaultPercent => Five;
 }

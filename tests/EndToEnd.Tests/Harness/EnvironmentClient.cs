@@ -32,10 +32,21 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
         return read.IsComplete ? read.Message : throw new IOException($"no response: {read.Outcome} {read.Detail}");
     }
 
-    /// <summary>
-    /// As <see cref="CallAsync"/>, again while the daemon is away, or says that it may be asked again. For idempotent
-    /// requests.
-    /// </summary>
+    /// <summary>As <see cref="CallAsync"/>, again while the daemon says that it may be asked again.</summary>
+    public async Task<RpcResponse> RepeatAsync(RpcRequest request, ReadOnlyMemory<byte> upload = default)
+    {
+        using var deadline = new CancellationTokenSource(CallWithin);
+        while (true)
+        {
+            var response = await CallAsync(request, upload);
+            if (response.Error is not { } error || deadline.IsCancellationRequested
+                || !error.Message.EndsWith(ErrorCodes.SafeToRepeat, StringComparison.Ordinal))
+                return response;
+            await Eventually.PauseAsync();
+        }
+    }
+
+    /// <summary>As <see cref="RepeatAsync"/>, and again while the daemon is away. For idempotent requests.</summary>
     public async Task<RpcResponse> PersistAsync(RpcRequest request, ReadOnlyMemory<byte> upload = default)
     {
         using var deadline = new CancellationTokenSource(CallWithin);
@@ -43,11 +54,7 @@ internal sealed class EnvironmentClient(IPEndPoint daemon) : IAsyncDisposable
         {
             try
             {
-                var response = await CallAsync(request, upload);
-                if (response.Error is not { } error || deadline.IsCancellationRequested
-                    || !error.Message.EndsWith(ErrorCodes.SafeToRepeat, StringComparison.Ordinal))
-                    return response;
-                await Eventually.PauseAsync();
+                return await RepeatAsync(request, upload);
             }
             catch (Exception e)
                 when (e is IOException or OperationCanceledException && !deadline.IsCancellationRequested)

@@ -1,8 +1,20 @@
 namespace Runtara.EndToEnd.Tests.Harness;
 
-/// <summary>What is told twice: of a database that works, and, by a class that inherits, of one that fails.</summary>
+/// <summary>
+/// What happens between daemon, programs and clients. The main ones are told twice: of a database that works, and, by
+/// a class that inherits, of one that fails. The others are told once, of one that fails
+/// (<see cref="StoryUnderFaults"/>).
+/// </summary>
+/// <remarks>
+/// Four classes are no stories and get no faults. FullDiskTests, HeldDatabaseTests and PostgresOutageTests make the
+/// database itself fail, and say which calls then fail and which succeed. HostileInputTests measures the latency and
+/// the memory of the daemon.
+/// </remarks>
 public abstract class Story
 {
+    /// <summary>The percentage that every story under faults has.</summary>
+    protected const int Five = 5;
+
     // Few enough events for a short life to have snapshots, which then fail too.
     private const string SoonSnapshot = "instances.snapshot-every=10";
 
@@ -11,4 +23,14 @@ public abstract class Story
 
     private protected DaemonProcess NewDaemon(string? databaseUrl, params string[] settings) =>
         new(databaseUrl, FaultPercent > 0 ? [SoonSnapshot, .. settings] : settings) { FaultPercent = FaultPercent };
+}
+
+/// <summary>
+/// What is told once, while of a hundred calls to the database five fail before, five fail after and five are late.
+/// With a database that works there is only less to live with.
+/// </summary>
+public abstract class StoryUnderFaults : Story
+{
+    /// <inheritdoc />
+    protected sealed override int FaultPercent => Five;
 }
