@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Agents through the real daemon: an image that describes one, run on demand by crun.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class AgentTests(Databases databases)
+public sealed class AgentTests(Databases databases) : StoryUnderFaults
 {
     private const string Tenant = "acme";
     private const string Metadata =
@@ -25,14 +25,14 @@ public sealed class AgentTests(Databases databases)
         };
         if (metadata is not null)
             request.Metadata = ByteString.CopyFromUtf8(metadata);
-        var registered = (await daemon.Client.CallAsync(new RpcRequest { RegisterImage = request })).RegisterImage;
+        var registered = (await daemon.Client.PersistAsync(new RpcRequest { RegisterImage = request })).RegisterImage;
         Assert.Equal("", registered.Error);
         return registered.ImageId;
     }
 
     private static async Task<TestCapabilityResponse> TestAsync(
         DaemonProcess daemon, string mode, uint timeoutMs = 30_000, string tenant = Tenant, string agent = "Prober") =>
-        (await daemon.Client.CallAsync(new RpcRequest
+        (await daemon.Client.RepeatAsync(new RpcRequest
         {
             TestCapability = new()
             {
@@ -47,7 +47,7 @@ public sealed class AgentTests(Databases databases)
 
     private async Task TestOnceAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl, "runner.capacity=1", "runner.stop-grace=100ms");
+        await using var daemon = NewDaemon(databaseUrl, "runner.capacity=1", "runner.stop-grace=100ms");
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
 
@@ -69,7 +69,7 @@ public sealed class AgentTests(Databases databases)
         var foreign = await TestAsync(daemon, "echo", tenant: "thief");
         Assert.StartsWith("Test harness not available: ", foreign.Error, StringComparison.Ordinal);
 
-        var list = await daemon.Client.CallAsync(new RpcRequest { ListInstances = new() });
+        var list = await daemon.Client.PersistAsync(new RpcRequest { ListInstances = new() });
         Assert.Equal(0u, list.ListInstances.TotalCount);
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(daemon.DataDirectory, Tenant, "runs")));
         Assert.Equal(0, await daemon.StatAsync("containers"));
@@ -82,7 +82,7 @@ public sealed class AgentTests(Databases databases)
 
     private async Task TestAfterRestartAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         await RegisterAsync(daemon, "__system__", "test-harness", null);
@@ -92,7 +92,7 @@ public sealed class AgentTests(Databases databases)
         var agents = await daemon.Client.PersistAsync(new RpcRequest { ListAgents = new() { TenantId = Tenant } });
         var agent = Assert.Single(JsonDocument.Parse(agents.ListAgents.AgentsJson.Memory).RootElement.EnumerateArray());
         Assert.Equal("prober", agent.GetProperty("id").GetString());
-        var found = await daemon.Client.CallAsync(
+        var found = await daemon.Client.PersistAsync(
             new RpcRequest { GetCapability = new() { AgentId = "PROBER", CapabilityId = "probe" } });
         Assert.Equal(
             """[{"name":"mode","type":"string","field_type":"string","required":false}]""",
@@ -103,9 +103,12 @@ public sealed class AgentTests(Databases databases)
     }
 
     [Fact]
-    public async Task A_test_that_the_daemon_did_not_survive_is_ended_by_the_next_one()
+    public Task A_test_that_the_daemon_did_not_survive_is_ended_by_the_next_one() =>
+        databases.EachAsync(TestAcrossKillAsync);
+
+    private async Task TestAcrossKillAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         var runs = Path.Combine(daemon.DataDirectory, Tenant, "runs");

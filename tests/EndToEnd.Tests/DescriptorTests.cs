@@ -12,15 +12,18 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that may open no further file for a while.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class DescriptorTests(WorkflowImage workflow)
+public sealed class DescriptorTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     [Fact]
-    public async Task A_socket_that_could_take_no_connection_answers_once_a_descriptor_is_free()
+    public Task A_socket_that_could_take_no_connection_answers_once_a_descriptor_is_free() =>
+        databases.EachAsync(RunOutOfDescriptorsAsync);
+
+    private async Task RunOutOfDescriptorsAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "idler", """{"mode":"idle","seconds":600}""");

@@ -14,7 +14,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Whoever speaks the protocol is served, and a daemon that is asked to end does so in good order.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class InteropTests(WorkflowImage workflow, Databases databases)
+public sealed class InteropTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1), GoneWithin = TimeSpan.FromSeconds(30);
@@ -25,7 +25,7 @@ public sealed class InteropTests(WorkflowImage workflow, Databases databases)
 
     private async Task ServeByAlpnAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         foreach (var alpn in (string[][])[[], ["runtara"], ["other", "runtara"]])
         {
@@ -46,9 +46,12 @@ public sealed class InteropTests(WorkflowImage workflow, Databases databases)
     }
 
     [Fact]
-    public async Task An_independent_client_makes_a_thousand_calls_64_at_once()
+    public Task An_independent_client_makes_a_thousand_calls_64_at_once() =>
+        databases.EachAsync(CallIndependentlyAsync);
+
+    private async Task CallIndependentlyAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var said = await Deno.RunAsync(
             Path.Combine(AppContext.BaseDirectory, "Interop", "health.mjs"),
@@ -58,9 +61,12 @@ public sealed class InteropTests(WorkflowImage workflow, Databases databases)
     }
 
     [Fact]
-    public async Task SIGTERM_leaves_no_container_and_running_workflows_go_on_after_the_restart()
+    public Task SIGTERM_leaves_no_container_and_running_workflows_go_on_after_the_restart() =>
+        databases.EachAsync(TerminateAsync);
+
+    private async Task TerminateAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         var ids = Enumerable.Range(0, 5).Select(i => $"order-{i}").ToList();

@@ -7,7 +7,7 @@ namespace Runtara.EndToEnd.Tests;
 /// A long sleep holds no process and no memory, ends on time, and stops no step beside it. On both databases at once.
 /// </summary>
 [Collection(PatientCollection.Name)]
-public sealed class SleeperTests(WorkflowImage workflow, Databases databases)
+public sealed class SleeperTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -27,7 +27,7 @@ public sealed class SleeperTests(WorkflowImage workflow, Databases databases)
 
     private async Task SleepAsync(string? databaseUrl, Daemon fate)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "sleeper", """{"mode":"sleep","seconds":15,"steps":1}""");
@@ -61,7 +61,7 @@ public sealed class SleeperTests(WorkflowImage workflow, Databases databases)
 
     private async Task RaceAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess(databaseUrl);
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "racer", """{"mode":"race","seconds":6,"steps":1}""");

@@ -8,22 +8,26 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that ends its containers with itself gives them the time that it was told to.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class StopOfTheDaemonTests
+public sealed class StopOfTheDaemonTests(Databases databases) : StoryUnderFaults
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(12);
 
     [Fact]
-    public async Task A_grace_longer_than_ten_seconds_is_kept_and_no_container_is_left()
+    public Task A_grace_longer_than_ten_seconds_is_kept_and_no_container_is_left() =>
+        databases.EachAsync(StopAsync);
+
+    private async Task StopAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         var program = Path.Combine(daemon.DataDirectory, "probe");
         await File.WriteAllBytesAsync(program, StaticProgram.Compile("probe"));
         await daemon.StartAsync($"runner.stop-grace={Grace.TotalSeconds}s");
         var image = await daemon.Client.RegisterAsync(Tenant, "probe", program);
         var start = new StartInstanceRequest { TenantId = Tenant, ImageId = image, InstanceId = "stubborn" };
         start.Env["MODE"] = "stubborn";
-        await daemon.Client.CallAsync(new RpcRequest { StartInstance = start });
+        var started = await daemon.Client.PersistAsync(new RpcRequest { StartInstance = start });
+        Assert.True(started.StartInstance.Success, started.StartInstance.Error);
         var up = Path.Combine(daemon.RunDirectory(Tenant, "stubborn"), "workspace", "up");
         await Eventually.IsAsync(
             () => Task.FromResult(File.Exists(up)), there => there, TimeSpan.FromMinutes(1), "the program is up");

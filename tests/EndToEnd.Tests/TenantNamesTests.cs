@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Tenants that are called like what the daemon keeps beside their directories.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class TenantNamesTests(Databases databases)
+public sealed class TenantNamesTests(Databases databases) : StoryUnderFaults
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
@@ -17,22 +17,23 @@ public sealed class TenantNamesTests(Databases databases)
     /// <summary>Whatever there is at the top of the data directory, a tenant of that name takes nothing away.</summary>
     [Fact]
     public Task A_tenant_called_like_a_file_of_the_daemon_runs_and_takes_nothing_away() =>
-        databases.EachAsync(url => RunAsync(url));
+        databases.EachAsync(url => RunAsync(NewDaemon(url)));
 
     /// <summary>A database in the data directory has whatever name its URL gives it.</summary>
     [Fact]
     public async Task A_tenant_called_like_the_database_runs_and_takes_nothing_away()
     {
         var directory = Directory.CreateTempSubdirectory("runtara-e2e-").FullName;
-        await RunAsync(
-            $"sqlite:{Path.Combine(directory, "state")}", directory, "state-journal", "state-wal", "state-shm");
+        var daemon = new DaemonProcess($"sqlite:{Path.Combine(directory, "state")}")
+        {
+            DataDirectory = directory, FaultPercent = FaultPercent,
+        };
+        await RunAsync(daemon, "state-journal", "state-wal", "state-shm");
     }
 
-    private static async Task RunAsync(string? databaseUrl, string? directory = null, params string[] more)
+    private static async Task RunAsync(DaemonProcess daemon, params string[] more)
     {
-        await using var daemon = directory is null
-            ? new DaemonProcess(databaseUrl)
-            : new DaemonProcess(databaseUrl) { DataDirectory = directory };
+        await using var ends = daemon;
         await daemon.StartAsync();
         var program = Path.Combine(Directory.CreateTempSubdirectory("runtara-program-").FullName, "instant");
         await File.WriteAllBytesAsync(program, StaticProgram.Compile("instant"));
