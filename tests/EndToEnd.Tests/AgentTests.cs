@@ -130,9 +130,12 @@ public sealed class AgentTests(Databases databases) : StoryUnderFaults
         up => up, TimeSpan.FromMinutes(1), "the program is up");
 
     [Fact]
-    public async Task A_test_that_is_under_way_when_the_daemon_is_told_to_stop_is_answered_first()
+    public Task A_test_that_is_under_way_when_the_daemon_is_told_to_stop_is_answered_first() =>
+        databases.EachAsync(TestAcrossStopAsync);
+
+    private async Task TestAcrossStopAsync(string? databaseUrl)
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync("edge.stop-grace=30s", "runner.stop-grace=100ms");
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
         var test = TestAsync(daemon, "stubborn", timeoutMs: 5000);
