@@ -136,12 +136,12 @@ public sealed class AgentTests(Databases databases) : StoryUnderFaults
     private async Task TestAcrossStopAsync(string? databaseUrl)
     {
         await using var daemon = NewDaemon(databaseUrl);
-        await daemon.StartAsync("edge.stop-grace=30s", "runner.stop-grace=100ms");
+        await daemon.StartAsync("edge.stop-grace=40s", "runner.stop-grace=100ms");
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
-        var test = TestAsync(daemon, "stubborn", timeoutMs: 5000);
+        var test = TestAsync(daemon, "stubborn", timeoutMs: 12_000);
         await UpAsync(Path.Combine(daemon.DataDirectory, Tenant, "runs"));
         var exit = daemon.TerminateAsync();
-        Assert.Equal("Execution timeout after 5000 ms", (await test).Error);
+        Assert.Equal("Execution timeout after 12000 ms", (await test).Error);
         Assert.Equal(0, await exit);
     }
 }

@@ -51,6 +51,7 @@ public static class TestSystem
     public static readonly Akka.Configuration.Config Config = Akka.Configuration.ConfigurationFactory.ParseString(
         $$"""
         akka.loglevel = WARNING
+        akka.test.single-expect-default = 20s
         akka.persistence.publish-plugin-commands = on
         akka.actor.serializers.test = "{{typeof(TestSerializer).AssemblyQualifiedName}}"
         akka.actor.serializers.snapshot = "{{typeof(InstanceSnapshotSerializer).AssemblyQualifiedName}}"
