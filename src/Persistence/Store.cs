@@ -102,19 +102,21 @@ public sealed class Store : IAsyncDisposable, IWakeCatalog, IInstanceInputs
     private static async ValueTask<IOwnership> OwnAsync(
         Database database, StoreOptions options, CancellationToken cancellation)
     {
-        var since = options.Time.GetTimestamp();
-        var isTold = false;
+        long? since = null;
         while (true)
         {
             try
             {
                 return await database.RetryAsync(database.OwnAsync, cancellation);
             }
-            catch (DatabaseOwnedException e) when (options.Time.GetElapsedTime(since) < options.OwnerTimeout)
+            catch (DatabaseOwnedException e)
             {
-                if (!isTold)
+                var now = options.Time.GetTimestamp();
+                if (options.Time.GetElapsedTime(since ?? now, now) >= options.OwnerTimeout)
+                    throw;
+                if (since is null)
                     Logs.OwnedByAnother(options.Logger, e.Message, options.OwnerTimeout.TotalSeconds);
-                isTold = true;
+                since ??= now;
                 await Task.Delay(AskOwnerEvery, options.Time, cancellation);
             }
         }

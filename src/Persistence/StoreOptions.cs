@@ -23,7 +23,9 @@ public sealed record StoreOptions
     /// </summary>
     public bool Alone { get; init; }
 
-    /// <summary>How long another owner of the database is waited for: one that was killed lets go soon.</summary>
+    /// <summary>
+    /// How long another owner of the database is waited for after it was seen first: one that was killed lets go soon.
+    /// </summary>
     public TimeSpan OwnerTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>The most journal rows in one transaction; an atomic batch is never split.</summary>
