@@ -138,6 +138,7 @@ public sealed class AgentTests(Databases databases) : StoryUnderFaults
         await using var daemon = NewDaemon(databaseUrl);
         await daemon.StartAsync("edge.stop-grace=40s", "runner.stop-grace=100ms");
         await RegisterAsync(daemon, Tenant, "prober", Metadata);
+        // It has to be up, and the daemon told to stop, before the timeout.
         var test = TestAsync(daemon, "stubborn", timeoutMs: 12_000);
         await UpAsync(Path.Combine(daemon.DataDirectory, Tenant, "runs"));
         var exit = daemon.TerminateAsync();

@@ -12,9 +12,6 @@ public sealed class SleeperTests(WorkflowImage workflow, Databases databases) : 
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
-    // A start of the container, and calls to a database that fails, on a busy machine.
-    private static readonly TimeSpan Late = TimeSpan.FromSeconds(10);
-
     /// <summary>What becomes of the daemon while an instance sleeps.</summary>
     public enum Daemon
     {
@@ -52,9 +49,10 @@ public sealed class SleeperTests(WorkflowImage workflow, Databases databases) : 
         Assert.Equal((InstanceStatus.StatusCompleted, ""), (ended.Status, ended.Error));
         Assert.Equal(1u, ended.RetryCount);
         if (fate == Daemon.IsDownAtTheWake)
-            Assert.InRange(ended.FinishedAtMs - up, -Late.TotalMilliseconds, Late.TotalMilliseconds);
+            // Counted from the daemon's own start: the instance recovers first, and calls to the database fail.
+            Assert.InRange(ended.FinishedAtMs - up, -5_000, 10_000);
         else
-            Assert.InRange(ended.FinishedAtMs - ended.StartedAtMs, 15_000, 15_000 + Late.TotalMilliseconds);
+            Assert.InRange(ended.FinishedAtMs - ended.StartedAtMs, 15_000, 20_000);
         Assert.Equal(2, WorkflowLog.Read(daemon.RunDirectory(Tenant, "sleeper")).Attempts);
     }
 

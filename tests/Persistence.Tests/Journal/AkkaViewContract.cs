@@ -16,7 +16,7 @@ public abstract class AkkaViewContract(StoreFixture fixture, string provider, st
         var events = Enumerable.Range(1, 50).Select(i => (IPersistentRepresentation)new Persistent(
             i % 2 == 0 ? $"text {i}" : new Blob($"blob {i}"), i, id, "", false, ActorRefs.NoSender, "the-writer"));
         Journal(null).Tell(new WriteMessages([new AtomicWrite(events.ToImmutableList())], probe.Ref, 1));
-        probe.ExpectMsg<WriteMessagesSuccessful>(TimeSpan.FromSeconds(10));
+        probe.ExpectMsg<WriteMessagesSuccessful>();
 
         var receiver = CreateTestProbe();
         Journal("akka.persistence.journal.sql").Tell(new ReplayMessages(3, 40, long.MaxValue, id, receiver.Ref));

@@ -208,7 +208,7 @@ public abstract class JournalContract : TestKit
         var probe = CreateTestProbe();
         var text = new string('x', 5_000_000);
         Journal.Tell(new WriteMessages([Write(_id, 6, new Blob(text))], probe.Ref, 1));
-        probe.ExpectMsg<WriteMessagesSuccessful>(TimeSpan.FromSeconds(20));
+        probe.ExpectMsg<WriteMessagesSuccessful>();
         Replay(6, 6, 1);
         _receiver.ExpectMsg<ReplayedMessage>(m => Assert.Equal(text, ((Blob)m.Persistent.Payload).Text));
     }
@@ -294,7 +294,7 @@ public abstract class JournalContract : TestKit
             Event(id, 4, "a-4"), Event(id, 5, "a-5")));
         Journal.Tell(
             new WriteMessages([.. Enumerable.Range(1, 3).Select(i => Write(id, i, $"a-{i}")), last], probe.Ref, 1));
-        probe.ExpectMsg<WriteMessagesSuccessful>(TimeSpan.FromSeconds(10));
+        probe.ExpectMsg<WriteMessagesSuccessful>();
         for (var i = 1; i <= 5; i++)
             probe.ExpectMsg<WriteMessageSuccess>(m => Assert.Equal((object)$"a-{i}", m.Persistent.Payload));
     }

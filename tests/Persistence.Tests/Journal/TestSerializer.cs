@@ -48,6 +48,7 @@ public sealed record Unserializable;
 
 public static class TestSystem
 {
+    // 20 s for a message: a database that fails is asked again and again, and the machine may be busy.
     public static readonly Akka.Configuration.Config Config = Akka.Configuration.ConfigurationFactory.ParseString(
         $$"""
         akka.loglevel = WARNING

@@ -295,7 +295,7 @@ public abstract class ProjectionContract : TestKit
         var rows = events.Select(e => (IPersistentRepresentation)new Persistent(
             e, ++_number, _id.Value, "", false, ActorRefs.NoSender, _writer)).ToImmutableList();
         Journal.Tell(new WriteMessages([new AtomicWrite(rows)], probe.Ref, 1));
-        probe.ExpectMsg<WriteMessagesSuccessful>(TimeSpan.FromSeconds(10));
+        probe.ExpectMsg<WriteMessagesSuccessful>();
     }
 
     private async Task<InstanceRow> RowAsync() => (await Store.Catalog.FindInstanceAsync(_id, default))!;

@@ -131,7 +131,7 @@ public abstract class RetentionContract : TestKit
                 return ValueTask.FromResult(Nobody);
             },
             Pace, default);
-        receiver.ExpectMsg<RecoverySuccess>(TimeSpan.FromSeconds(10));
+        receiver.ExpectMsg<RecoverySuccess>();
         Assert.Equal("0 0 0 0 0 0 0", await RowsAsync(id));
     }
 
@@ -275,7 +275,7 @@ public abstract class RetentionContract : TestKit
         var rows = events.Select((e, i) => (IPersistentRepresentation)new Persistent(
             e, from + i, id.Value, "", false, ActorRefs.NoSender, _writer)).ToImmutableList();
         Journal.Tell(new WriteMessages([new AtomicWrite(rows)], probe.Ref, 1));
-        probe.ExpectMsg<WriteMessagesSuccessful>(TimeSpan.FromSeconds(10));
+        probe.ExpectMsg<WriteMessagesSuccessful>();
     }
 
     /// <summary>The highest number and how many events came.</summary>
