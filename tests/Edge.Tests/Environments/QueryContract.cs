@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Runtara.Edge.Tests.Harness;
+using Runtara.Persistence;
 using Runtara.Protocol.Environments;
 using EventType = Runtara.Protocol.Instances.InstanceEventType;
 
@@ -263,8 +264,16 @@ public abstract class QueryContract(EdgeHost edge)
     [Fact]
     public async Task A_query_that_takes_too_long_is_to_ask_for_less_and_not_to_be_repeated()
     {
+        await using var store = await Store.OpenAsync(
+            new StoreOptions
+            {
+                DatabaseUrl = await edge.NewDatabaseAsync(),
+                DataDirectory = Path.Combine(edge.DirectoryPath, edge.NewName("slow")),
+                Faults = new FaultOptions { Delayed = 1, DelayMax = TimeSpan.FromMilliseconds(200) },
+            },
+            default);
         var requests = edge.NewEnvironmentRequests(
-            edge.Gate, edge.Options with { RequestTimeout = TimeSpan.FromMilliseconds(1) });
+            edge.Gate, edge.Options with { RequestTimeout = TimeSpan.FromMilliseconds(1) }, store);
         foreach (var (request, code) in new (RpcRequest, string)[]
         {
             (new() { ListEvents = new() { InstanceId = Unknown } }, "LIST_EVENTS_ERROR"),
@@ -274,6 +283,7 @@ public abstract class QueryContract(EdgeHost edge)
             (new() { GetTenantMetrics = new() { TenantId = "t" } }, "GET_TENANT_METRICS_ERROR"),
         })
         {
+            // The delay can be next to none.
             var late = await Eventually.IsAsync(
                 async () => await requests.HandleAsync(request, default), answer => answer.Error is not null);
             Assert.Equal(
