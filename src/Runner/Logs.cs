@@ -8,8 +8,8 @@ internal static partial class Logs
     [LoggerMessage(1, LogLevel.Information, "{Instance} attempt {Attempt}: container {Container} starts")]
     internal static partial void Launching(this ILogger log, string instance, int attempt, string container);
 
-    [LoggerMessage(2, LogLevel.Information, "{Instance} attempt {Attempt}: exit code {ExitCode}, signal {Signal}")]
-    internal static partial void Exited(this ILogger log, string instance, int attempt, int? exitCode, int? signal);
+    [LoggerMessage(2, LogLevel.Information, "{Instance} attempt {Attempt}: {Ending}")]
+    internal static partial void Exited(this ILogger log, string instance, int attempt, string ending);
 
     [LoggerMessage(3, LogLevel.Warning, "{Instance} attempt {Attempt}: launch failed: {Error}")]
     internal static partial void LaunchFailed(this ILogger log, string instance, int attempt, string error);

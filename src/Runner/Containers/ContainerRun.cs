@@ -62,7 +62,7 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
         try
         {
             var report = await run();
-            host.Log.Exited(instance.Value, attempt.Number, report.ExitCode, report.Signal);
+            host.Log.Exited(instance.Value, attempt.Number, HowItEnded(report.ExitCode, report.Signal));
             return new InstanceCommand.ProcessExited(instance, attempt, report);
         }
         catch (OperationCanceledException) when (_leave.IsCancellationRequested)
@@ -218,10 +218,13 @@ internal sealed class ContainerRun(ContainerHost host, LaunchNote note, Action<D
             throw Crun.Missing(program);
         if (exit.Error != 0)
             throw new RunnerException($"cannot start {program}: {Native.Libc.Describe(exit.Error)}");
-        var ending = exit.Signal is { } signal ? $"signal {signal}" : $"exit code {exit.ExitCode}";
         var detail = error ?? (tail.Length > 0 ? tail : "no message");
-        throw new RunnerException($"{program} did not start the container ({ending}): {detail}{Hint}");
+        throw new RunnerException(
+            $"{program} did not start the container ({HowItEnded(exit.ExitCode, exit.Signal)}): {detail}{Hint}");
     }
+
+    private static string HowItEnded(int? exitCode, int? signal) =>
+        signal is not null ? $"signal {signal}" : $"exit code {exitCode}";
 
     private RunOutput? ReadOutput()
     {
