@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Agents through the real daemon: an image that describes one, run on demand by crun.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class AgentTests(Databases databases) : StoryUnderFaults
+public sealed class AgentTests(Databases databases, ITestOutputHelper output) : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private const string Metadata =

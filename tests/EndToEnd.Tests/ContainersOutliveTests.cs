@@ -6,7 +6,8 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Containers outlive the daemon (D6): killed or stopped, the next one takes them up.</summary>
 [Collection(PatientCollection.Name)]
-public class ContainersOutliveTests(WorkflowImage workflow, Databases databases) : Story
+public class ContainersOutliveTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : Story(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

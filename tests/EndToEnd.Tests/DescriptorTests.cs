@@ -12,7 +12,8 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that may open no further file for a while.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class DescriptorTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
+public sealed class DescriptorTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>The disk of the data directory fills below a daemon at work, and has room again.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class FullDiskTests(WorkflowImage workflow, Databases databases)
+public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
 {
     private const string Tenant = "acme";
 
@@ -25,7 +25,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases)
     public async Task A_full_disk_costs_time_and_loses_nothing_on_SQLite()
     {
         using var disk = Mounted.SmallDisk(96 << 20);
-        await using var daemon = new DaemonProcess(null, Settings)
+        await using var daemon = new DaemonProcess(output, null, Settings)
         {
             DataDirectory = Path.Combine(disk.Path, "data"),
         };
@@ -59,7 +59,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases)
     {
         await using var postgres = await PostgresServer.StartAsync();
         using var disk = Mounted.SmallDisk(96 << 20);
-        await using var daemon = new DaemonProcess(await postgres.CreateDatabaseAsync(), Settings)
+        await using var daemon = new DaemonProcess(output, await postgres.CreateDatabaseAsync(), Settings)
         {
             DataDirectory = Path.Combine(disk.Path, "data"),
         };
@@ -89,7 +89,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases)
     {
         using var disk = Mounted.SmallDisk(96 << 20);
         await using var daemon = new DaemonProcess(
-            null, [.. Settings, "database.reconnect-timeout=1s", "wakes.ensure-interval=2s"])
+            output, null, [.. Settings, "database.reconnect-timeout=1s", "wakes.ensure-interval=2s"])
         {
             DataDirectory = Path.Combine(disk.Path, "data"),
         };
@@ -119,7 +119,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases)
     private async Task StartAgainAsync(string? databaseUrl)
     {
         using var disk = Mounted.SmallDisk(96 << 20);
-        await using var daemon = new DaemonProcess(databaseUrl, Settings)
+        await using var daemon = new DaemonProcess(output, databaseUrl, Settings)
         {
             DataDirectory = Path.Combine(disk.Path, "data"),
         };

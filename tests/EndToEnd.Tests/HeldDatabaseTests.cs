@@ -9,7 +9,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Another process (this one) takes the SQLite file below a daemon at work, and lets go of it again.</summary>
 [Collection(DaemonCollection.Name)]
-public sealed class HeldDatabaseTests(WorkflowImage workflow)
+public sealed class HeldDatabaseTests(WorkflowImage workflow, ITestOutputHelper output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -17,7 +17,7 @@ public sealed class HeldDatabaseTests(WorkflowImage workflow)
     [Fact]
     public async Task A_SQLite_file_that_another_process_holds_is_waited_for_and_loses_nothing()
     {
-        await using var daemon = new DaemonProcess(null, "edge.request-timeout=8s");
+        await using var daemon = new DaemonProcess(output, null, "edge.request-timeout=8s");
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "order", """{"steps":20,"stepMilliseconds":200}""");
@@ -73,7 +73,7 @@ public sealed class HeldDatabaseTests(WorkflowImage workflow)
     public async Task A_SQLite_file_that_is_held_for_longer_than_writes_wait_loses_nothing_and_leaves_nobody_stuck()
     {
         await using var daemon = new DaemonProcess(
-            null, "edge.request-timeout=4s", "database.reconnect-timeout=2s", "wakes.ensure-interval=2s");
+            output, null, "edge.request-timeout=4s", "database.reconnect-timeout=2s", "wakes.ensure-interval=2s");
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         await daemon.Client.StartAsync(Tenant, image, "order", """{"steps":20,"stepMilliseconds":200}""");
@@ -109,13 +109,13 @@ public sealed class HeldDatabaseTests(WorkflowImage workflow)
             Assert.Equal(HttpStatusCode.OK, await daemon.ProbeAsync("livez"));
         }
 
-        foreach (var (id, output) in ((string, string)[])[
+        foreach (var (id, result) in ((string, string)[])[
             ("order", """{"sum":190,"attempt":1}"""), ("silent", """{"reported":true}"""),
             ("sleeper", """{"sum":0,"attempt":1}""")])
         {
             var ended = await daemon.Client.EndAsync(id, Minute);
             Assert.Equal((InstanceStatus.StatusCompleted, ""), (ended.Status, ended.Error));
-            Assert.Equal(output, ended.Output.ToStringUtf8());
+            Assert.Equal(result, ended.Output.ToStringUtf8());
             Assert.Equal(1, daemon.LogOf(Tenant, id)!.Attempts);
             Assert.Empty(daemon.LogOf(Tenant, id)!.RunAgainAfterAck());
         }

@@ -8,7 +8,6 @@ using Runtara.EndToEnd.Tests.Hostile;
 using Runtara.Protocol;
 using Runtara.Protocol.Environments;
 using Runtara.Quic;
-using Xunit.Abstractions;
 using Ins = Runtara.Protocol.Instances;
 
 namespace Runtara.EndToEnd.Tests;
@@ -34,7 +33,7 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
     [Fact]
     public async Task The_environment_port_survives_ten_thousand_malformed_inputs()
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(output);
         await daemon.StartAsync();
         await SurviveAsync(daemon, daemon.Environment, ValidFrames.Environment, ValidFrames.Environment[0]);
     }
@@ -42,7 +41,7 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
     [Fact]
     public async Task The_instance_port_survives_ten_thousand_malformed_inputs()
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(output);
         await daemon.StartAsync();
         var frames = ValidFrames.Instance("nobody");
         await SurviveAsync(daemon, daemon.Instance, frames, frames[^3]);
@@ -51,7 +50,7 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
     [Fact]
     public async Task The_socket_of_an_attempt_survives_ten_thousand_malformed_inputs()
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(output);
         await daemon.StartAsync();
         await StartIdlerAsync(daemon);
         using var door = new ShortPath(daemon.RunDirectory(Tenant, Idler));
@@ -70,7 +69,7 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
     [Fact]
     public async Task Frames_that_never_end_on_each_connection_of_a_socket_take_the_room_of_two()
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(output);
         await daemon.StartAsync();
         await StartIdlerAsync(daemon);
         using var door = new ShortPath(daemon.RunDirectory(Tenant, Idler));
@@ -89,7 +88,7 @@ public sealed class HostileInputTests(WorkflowImage workflow, ITestOutputHelper 
     [Fact]
     public async Task Frames_that_never_end_on_each_stream_of_a_connection_take_the_room_of_two()
     {
-        await using var daemon = new DaemonProcess();
+        await using var daemon = new DaemonProcess(output);
         await daemon.StartAsync();
         await using var connection = await QuicConnection.ConnectAsync(
             new QuicClientOptions { Remote = daemon.Instance, Trust = QuicTrust.AcceptAny });

@@ -14,7 +14,8 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Whoever speaks the protocol is served, and a daemon that is asked to end does so in good order.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class InteropTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
+public sealed class InteropTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1), GoneWithin = TimeSpan.FromSeconds(30);

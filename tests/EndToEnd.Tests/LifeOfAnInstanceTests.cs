@@ -6,7 +6,8 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>The main job, on real parts: daemon process, crun, QUIC, SQLite and PostgreSQL, SIGKILL.</summary>
 [Collection(DaemonCollection.Name)]
-public class LifeOfAnInstanceTests(WorkflowImage workflow, Databases databases) : Story
+public class LifeOfAnInstanceTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : Story(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

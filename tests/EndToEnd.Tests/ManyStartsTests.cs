@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Many short lives through crun, one after another and several at a time.</summary>
 [Collection(DaemonCollection.Name)]
-public class ManyStartsTests : Story
+public class ManyStartsTests(ITestOutputHelper output) : Story(output)
 {
     private const string Tenant = "acme";
     private const int Starts = 200;

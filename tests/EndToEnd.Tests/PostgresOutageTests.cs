@@ -9,7 +9,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>PostgreSQL goes away below a daemon at work, and comes back.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class PostgresOutageTests(WorkflowImage workflow)
+public sealed class PostgresOutageTests(WorkflowImage workflow, ITestOutputHelper output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -23,7 +23,7 @@ public sealed class PostgresOutageTests(WorkflowImage workflow)
     {
         await using var postgres = await PostgresServer.StartAsync();
         await using var daemon = new DaemonProcess(
-            await postgres.CreateDatabaseAsync(), $"edge.request-timeout={RequestTimeout.TotalSeconds}s");
+            output, await postgres.CreateDatabaseAsync(), $"edge.request-timeout={RequestTimeout.TotalSeconds}s");
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);
         var ids = Enumerable.Range(0, 20).Select(i => $"order-{i}").ToList();
@@ -63,7 +63,7 @@ public sealed class PostgresOutageTests(WorkflowImage workflow)
     {
         await using var postgres = await PostgresServer.StartAsync();
         await using var daemon = new DaemonProcess(
-            await postgres.CreateDatabaseAsync(), "database.reconnect-timeout=1s", "wakes.ensure-interval=2s",
+            output, await postgres.CreateDatabaseAsync(), "database.reconnect-timeout=1s", "wakes.ensure-interval=2s",
             "edge.request-timeout=2s");
         await daemon.StartAsync();
         var image = await daemon.Client.RegisterAsync(Tenant, "test-workflow", workflow.File);

@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 /// databases at once.
 /// </summary>
 [Collection(PatientCollection.Name)]
-public class ResumeTests(WorkflowImage workflow, Databases databases) : Story
+public class ResumeTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output) : Story(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>What ended long ago is removed and its id is free; what sleeps stays. On both databases.</summary>
 [Collection(PatientCollection.Name)]
-public class RetentionTests(WorkflowImage workflow) : Story
+public class RetentionTests(WorkflowImage workflow, ITestOutputHelper output) : Story(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

@@ -11,7 +11,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A root file system from the command line to the container, and what damage to its copies does.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class RootImageTests : StoryUnderFaults
+public sealed class RootImageTests(ITestOutputHelper output) : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

@@ -7,7 +7,8 @@ namespace Runtara.EndToEnd.Tests;
 /// A long sleep holds no process and no memory, ends on time, and stops no step beside it. On both databases at once.
 /// </summary>
 [Collection(PatientCollection.Name)]
-public sealed class SleeperTests(WorkflowImage workflow, Databases databases) : StoryUnderFaults
+public sealed class SleeperTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);

@@ -8,7 +8,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that ends its containers with itself gives them the time that it was told to.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class StopOfTheDaemonTests(Databases databases) : StoryUnderFaults
+public sealed class StopOfTheDaemonTests(Databases databases, ITestOutputHelper output) : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(12);

@@ -6,7 +6,7 @@ namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Tenants that are called like what the daemon keeps beside their directories.</summary>
 [Collection(PatientCollection.Name)]
-public sealed class TenantNamesTests(Databases databases) : StoryUnderFaults
+public sealed class TenantNamesTests(Databases databases, ITestOutputHelper output) : StoryUnderFaults(output)
 {
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
@@ -24,7 +24,7 @@ public sealed class TenantNamesTests(Databases databases) : StoryUnderFaults
     public async Task A_tenant_called_like_the_database_runs_and_takes_nothing_away()
     {
         var directory = Directory.CreateTempSubdirectory("runtara-e2e-").FullName;
-        var daemon = new DaemonProcess($"sqlite:{Path.Combine(directory, "state")}")
+        var daemon = new DaemonProcess(Output, $"sqlite:{Path.Combine(directory, "state")}")
         {
             DataDirectory = directory, FaultPercent = FaultPercent,
         };

@@ -6,34 +6,37 @@ namespace Runtara.EndToEnd.Tests;
 // they end as they do without.
 
 [Collection(DaemonCollection.Name)]
-public sealed class LifeOfAnInstanceUnderFaultsTests(WorkflowImage workflow, Databases databases)
-    : LifeOfAnInstanceTests(workflow, databases)
+public sealed class LifeOfAnInstanceUnderFaultsTests(
+    WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : LifeOfAnInstanceTests(workflow, databases, output)
 {
     protected override int FaultPercent => Five;
 }
 
 [Collection(DaemonCollection.Name)]
-public sealed class ContainersOutliveUnderFaultsTests(WorkflowImage workflow, Databases databases)
-    : ContainersOutliveTests(workflow, databases)
+public sealed class ContainersOutliveUnderFaultsTests(
+    WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : ContainersOutliveTests(workflow, databases, output)
 {
     protected override int FaultPercent => Five;
 }
 
 [Collection(PatientCollection.Name)]
-public sealed class ResumeUnderFaultsTests(WorkflowImage workflow, Databases databases)
-    : ResumeTests(workflow, databases)
+public sealed class ResumeUnderFaultsTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : ResumeTests(workflow, databases, output)
 {
     protected override int FaultPercent => Five;
 }
 
 [Collection(DaemonCollection.Name)]
-public sealed class ManyStartsUnderFaultsTests : ManyStartsTests
+public sealed class ManyStartsUnderFaultsTests(ITestOutputHelper output) : ManyStartsTests(output)
 {
     protected override int FaultPercent => Five;
 }
 
 [Collection(PatientCollection.Name)]
-public sealed class RetentionUnderFaultsTests(WorkflowImage workflow) : RetentionTests(workflow)
+public sealed class RetentionUnderFaultsTests(WorkflowImage workflow, ITestOutputHelper output)
+    : RetentionTests(workflow, output)
 {
     protected override int FaultPercent => Five;
 }

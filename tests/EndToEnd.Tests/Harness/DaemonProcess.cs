@@ -13,16 +13,20 @@ namespace Runtara.EndToEnd.Tests.Harness;
 internal sealed class DaemonProcess : IAsyncDisposable
 {
     private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(60);
+    private const int LogLines = 300;
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
 
+    private readonly ITestOutputHelper _output;
     private readonly string? _databaseUrl;
     private readonly string[] _settings;
     private readonly StringBuilder _log = new();
     private readonly int _healthPort = FreePort(SocketType.Stream);
     private Process? _process;
 
-    public DaemonProcess(string? databaseUrl = null, params string[] settings)
+    /// <summary>Not started yet. In the end its log is in <paramref name="output"/>, and so with a failure.</summary>
+    public DaemonProcess(ITestOutputHelper output, string? databaseUrl = null, params string[] settings)
     {
+        _output = output;
         _databaseUrl = databaseUrl;
         _settings = settings;
         DataDirectory = Directory.CreateTempSubdirectory("runtara-e2e-").FullName;
@@ -174,6 +178,18 @@ internal sealed class DaemonProcess : IAsyncDisposable
         return await response.Content.ReadAsStringAsync();
     }
 
+    private void WriteLog()
+    {
+        var lines = Log.TrimEnd().Split('\n');
+        _output.WriteLine(
+            $"The daemon in {DataDirectory}, the seeds of its faults and the last {LogLines} of {lines.Length} lines:");
+        foreach (var (i, line) in lines.Index())
+        {
+            if (i >= lines.Length - LogLines || line.Contains("; seed ", StringComparison.Ordinal))
+                _output.WriteLine(line);
+        }
+    }
+
     private static int FreePort(SocketType type)
     {
         using var socket = new Socket(
@@ -185,8 +201,15 @@ internal sealed class DaemonProcess : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Client.DisposeAsync();
-        if (_process is not null && IsRunning)
-            await TerminateAsync();
+        try
+        {
+            if (_process is not null && IsRunning)
+                await TerminateAsync();
+        }
+        finally
+        {
+            WriteLog();
+        }
         Directory.Delete(DataDirectory, recursive: true);
     }
 }
