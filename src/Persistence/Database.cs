@@ -9,12 +9,10 @@ namespace Runtara.Persistence;
 /// <summary>The seam between SQLite and PostgreSQL. Everything above it is the same for both.</summary>
 internal abstract class Database(StoreOptions options) : IAsyncDisposable
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
-
     private string? _trouble;
+    private int _waitingForRoom;
 
-    protected StoreOptions Options { get; } = options;
+    public StoreOptions Options { get; } = options;
 
     /// <summary>How long an outage is waited for.</summary>
     public TimeSpan ReconnectTimeout => Options.ReconnectTimeout;
@@ -77,6 +75,9 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     /// <summary>Whether the database is away or busy, as opposed to having refused a statement.</summary>
     public abstract bool IsOutage(Exception cause);
 
+    /// <summary>Whether it stops only calls that need more room, so that the success of others means nothing.</summary>
+    public virtual bool IsLackOfRoom(Exception cause) => false;
+
     /// <summary>What is wrong and what to do about it; null for a failure that was made on purpose.</summary>
     public virtual string? Describe(Exception cause) => cause.Message.TrimEnd('.');
 
@@ -91,10 +92,15 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
         }
     }
 
-    /// <summary>What had failed has succeeded.</summary>
+    /// <summary>So many calls more, or less, wait until there is room.</summary>
+    public void WaitForRoom(int more) => Interlocked.Add(ref _waitingForRoom, more);
+
+    /// <summary>A call has succeeded: the outage is over, unless other calls still wait for room.</summary>
     public void Works()
     {
-        if (Trouble is not null && Interlocked.Exchange(ref _trouble, null) is not null)
+        if (Trouble is null || Volatile.Read(ref _waitingForRoom) > 0)
+            return;
+        if (Interlocked.Exchange(ref _trouble, null) is not null)
             Logs.OutageEnds(Options.Logger, DatabaseUrl.Redact(Options.DatabaseUrl));
     }
 
@@ -102,21 +108,21 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
     public async ValueTask<T> RetryAsync<T>(
         Func<CancellationToken, ValueTask<T>> operation, CancellationToken cancellation)
     {
-        var outage = new Outage(Options);
-        var hasFailed = false;
+        using var outage = new Outage(this);
         while (true)
         {
             try
             {
                 var result = await TryAsync(operation, cancellation);
-                if (hasFailed)
-                    Works();
+                if (outage.HasBegun)
+                    outage.Ends();
                 return result;
             }
-            catch (Exception e) when (IsOutage(e) && !outage.IsOver)
+            catch (Exception e) when (IsOutage(e))
             {
-                hasFailed = true;
-                Suffers(e);
+                outage.Meets(e);
+                if (outage.IsOver)
+                    throw;
                 await outage.PauseAsync(cancellation);
             }
         }
@@ -155,21 +161,5 @@ internal abstract class Database(StoreOptions options) : IAsyncDisposable
         if (version > known)
             throw new InvalidOperationException(
                 $"The database has schema version {version}, this program knows {known}: use a newer program");
-    }
-
-    /// <summary>How long an outage has lasted, and how long to wait before the next try.</summary>
-    internal sealed class Outage(StoreOptions options)
-    {
-        private readonly long _since = options.Time.GetTimestamp();
-        private TimeSpan _pause = FirstPause;
-
-        public bool IsOver => options.Time.GetElapsedTime(_since) >= options.ReconnectTimeout;
-
-        public Task PauseAsync(CancellationToken cancellation)
-        {
-            var pause = _pause;
-            _pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
-            return Task.Delay(pause, options.Time, cancellation);
-        }
     }
 }

@@ -83,6 +83,31 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
         SaysOnce(daemon, "containers are started again");
     }
 
+    /// <summary>The database has no room: what needs none goes on, and what needs some waits.</summary>
+    [Fact]
+    public async Task A_full_disk_of_the_PostgreSQL_server_costs_time_and_loses_nothing()
+    {
+        using var disk = Mounted.SmallDisk(128 << 20);
+        await using var postgres = await PostgresServer.StartAsync(Path.Combine(disk.Path, "postgres"));
+        await using var daemon = new DaemonProcess(output, await postgres.CreateDatabaseAsync(), Settings);
+        var (image, ids) = await StartWorkAsync(daemon);
+
+        disk.Fill();
+        RpcResponse refused;
+        while ((refused = await daemon.Client.CallAsync(Start(image, $"order-{ids.Count}"))).Error is null)
+            ids.Add($"order-{ids.Count}");
+        Assert.Contains("the disk of the PostgreSQL server is full (53100", refused.Error.Message);
+        Assert.EndsWith(ErrorCodes.SafeToRepeat, refused.Error.Message, StringComparison.Ordinal);
+        await Eventually.IsAsync(
+            () => daemon.ProbeAsync("readyz"), s => s == HttpStatusCode.ServiceUnavailable, Minute, "it is not ready");
+        Assert.Equal(HttpStatusCode.OK, await daemon.ProbeAsync("livez"));
+
+        disk.Free();
+        await EndWellAsync(daemon, ids);
+        SaysOnce(daemon, "cannot be used now: the disk of the PostgreSQL server is full");
+        SaysOnce(daemon, "can be used again");
+    }
+
     /// <summary>Longer than writes wait: they fail, and their instances are called into memory again.</summary>
     [Fact]
     public async Task A_disk_that_is_full_for_longer_than_writes_wait_loses_nothing_on_SQLite()

@@ -28,10 +28,14 @@ public sealed class PostgresServer : IAsyncDisposable
     private string Data => Path.Combine(_directory, "data");
 
     /// <summary>Makes the cluster and starts the server. Takes a second or two.</summary>
-    public static async Task<PostgresServer> StartAsync()
+    public static Task<PostgresServer> StartAsync() =>
+        StartAsync(Directory.CreateTempSubdirectory("runtara-pg-").FullName);
+
+    /// <summary>The same in a new directory of the test's choice, which goes in the end.</summary>
+    public static async Task<PostgresServer> StartAsync(string directory)
     {
         var binaries = FindBinaries();
-        var directory = Directory.CreateTempSubdirectory("runtara-pg-").FullName;
+        Directory.CreateDirectory(directory);
         if (Environment.UserName == "root")
             await RunAsync("chown", ["postgres", directory]);
         var server = new PostgresServer(binaries, directory, FreePort());

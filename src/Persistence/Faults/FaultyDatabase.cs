@@ -31,6 +31,8 @@ internal sealed class FaultyDatabase : Database
 
     public override bool IsOutage(Exception cause) => cause is InjectedFaultException || _inner.IsOutage(cause);
 
+    public override bool IsLackOfRoom(Exception cause) => _inner.IsLackOfRoom(cause);
+
     public override string? Describe(Exception cause) =>
         cause is InjectedFaultException ? null : _inner.Describe(cause);
 

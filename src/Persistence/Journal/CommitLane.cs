@@ -76,7 +76,7 @@ internal sealed class CommitLane
             ? ValueTask.FromResult(_queue.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
             : _queue.Reader.WaitToReadAsync();
 
-    private Task PauseAsync(Database.Outage outage)
+    private Task PauseAsync(Outage outage)
     {
         var pause = outage.PauseAsync(_stop.Token);
         if (_database.Blocks)
@@ -120,14 +120,14 @@ internal sealed class CommitLane
     private async ValueTask StoreAsync(IReadOnlyList<AtomicUnit> units)
     {
         units = Unpoisoned(units);
-        Database.Outage? outage = null;
+        using var outage = new Outage(_database);
         Exception? refusal = null;
         while (units.Count > 0)
         {
             try
             {
                 // A commit whose answer was lost may complete after we looked for it; then our own row is in the way.
-                if (outage is not null || refusal is not null)
+                if (outage.HasBegun || refusal is not null)
                     units = await WithoutStoredAsync(units);
                 if (refusal is not null && units.Count > 0)
                 {
@@ -137,15 +137,14 @@ internal sealed class CommitLane
                 if (units.Count > 0)
                 {
                     await _lane.CommitAsync(units, _stop.Token);
-                    _database.Works();
+                    outage.Ends();
                 }
                 MarkStored(units);
                 return;
             }
             catch (Exception e) when (_database.IsOutage(e))
             {
-                outage ??= new Database.Outage(_options);
-                _database.Suffers(e);
+                outage.Meets(e);
                 if (outage.IsOver)
                     throw;
                 await _lane.ResetAsync();

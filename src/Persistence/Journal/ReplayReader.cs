@@ -66,7 +66,7 @@ internal sealed class ReplayReader : IAsyncDisposable
         IReplaySource source, List<T> batch, Func<IReadOnlyList<T>, CancellationToken, ValueTask> read)
         where T : RecoveryRead
     {
-        Database.Outage? outage = null;
+        Backoff? backoff = null;
         while (batch.Count > 0)
         {
             try
@@ -74,12 +74,12 @@ internal sealed class ReplayReader : IAsyncDisposable
                 await read(batch, _stop.Token);
                 return;
             }
-            catch (Exception e) when (_database.IsOutage(e) && outage is not { IsOver: true })
+            catch (Exception e) when (_database.IsOutage(e) && backoff is not { IsOver: true })
             {
-                outage ??= new Database.Outage(_options);
+                backoff ??= new Backoff(_options);
                 await source.ResetAsync();
                 batch.RemoveAll(r => r.IsFinished);
-                await PauseAsync(outage);
+                await PauseAsync(backoff);
             }
             catch (Exception e)
             {
@@ -90,11 +90,11 @@ internal sealed class ReplayReader : IAsyncDisposable
         }
     }
 
-    private async Task PauseAsync(Database.Outage outage)
+    private async Task PauseAsync(Backoff backoff)
     {
         try
         {
-            await outage.PauseAsync(_stop.Token);
+            await backoff.PauseAsync(_stop.Token);
         }
         catch (OperationCanceledException)
         {

@@ -86,6 +86,13 @@ internal sealed class PostgresDatabase : Database
         _ => false,
     };
 
+    public override bool IsLackOfRoom(Exception cause) =>
+        cause is PostgresException { SqlState: PostgresErrorCodes.DiskFull };
+
+    public override string? Describe(Exception cause) => IsLackOfRoom(cause)
+        ? $"the disk of the PostgreSQL server is full ({cause.Message.TrimEnd('.')}); make room there"
+        : base.Describe(cause);
+
     public override IJournalLane OpenLane() => new PostgresLane(_journal);
 
     public override IReplaySource OpenReplaySource() => new PostgresReplaySource(_journal);

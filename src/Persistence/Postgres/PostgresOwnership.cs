@@ -152,7 +152,7 @@ internal sealed class PostgresOwnership : IOwnership
 
     private async Task TakeAgainAsync()
     {
-        var outage = new Database.Outage(_options);
+        var backoff = new Backoff(_options);
         while (true)
         {
             try
@@ -168,7 +168,7 @@ internal sealed class PostgresOwnership : IOwnership
             }
             catch (Exception) when (!_stop.IsCancellationRequested)
             {
-                await outage.PauseAsync(_stop.Token);
+                await backoff.PauseAsync(_stop.Token);
             }
         }
     }

@@ -136,7 +136,7 @@ public sealed partial class Catalog
             return await db.ExecuteAsync<int>("SELECT 1", cancellation) == 1;
         await db.ExecuteAsync("UPDATE schema_version SET version = version", cancellation);
         _database.Works();
-        return true;
+        return _database.Trouble is null;
     }
 
     internal ValueTask CloseAsync() => _checkpoints.DisposeAsync();
