@@ -11,7 +11,7 @@ using Ins = Runtara.Protocol.Instances;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>A daemon that may open no further file for a while.</summary>
-[Collection(PatientCollection.Name)]
+[Collection(OutageCollection.Name)]
 public sealed class DescriptorTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
     : StoryUnderFaults(output)
 {

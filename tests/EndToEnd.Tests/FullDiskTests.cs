@@ -7,7 +7,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>The disk of the data directory fills below a daemon at work, and has room again.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(OutageCollection.Name)]
 public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
 {
     private const string Tenant = "acme";
@@ -98,9 +98,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
             ids.Add($"order-{ids.Count}");
         Assert.Contains("the disk of the PostgreSQL server is full (53100", refused.Error.Message);
         Assert.EndsWith(ErrorCodes.SafeToRepeat, refused.Error.Message, StringComparison.Ordinal);
-        await Eventually.IsAsync(
-            () => daemon.ProbeAsync("readyz"), s => s == HttpStatusCode.ServiceUnavailable, Minute, "it is not ready");
-        Assert.Equal(HttpStatusCode.OK, await daemon.ProbeAsync("livez"));
+        Assert.Contains("make room there", await NotReadyAsync(daemon));
 
         disk.Free();
         await EndWellAsync(daemon, ids);

@@ -8,7 +8,7 @@ using Runtara.Protocol.Environments;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Another process (this one) takes the SQLite file below a daemon at work, and lets go of it again.</summary>
-[Collection(DaemonCollection.Name)]
+[Collection(OutageCollection.Name)]
 public sealed class HeldDatabaseTests(WorkflowImage workflow, ITestOutputHelper output)
 {
     private const string Tenant = "acme";

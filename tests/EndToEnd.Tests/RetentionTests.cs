@@ -1,25 +1,17 @@
 using Runtara.EndToEnd.Tests.Harness;
 using Runtara.Protocol.Environments;
-using Runtara.Testing.Postgres;
 
 namespace Runtara.EndToEnd.Tests;
 
-/// <summary>What ended long ago is removed and its id is free; what sleeps stays. On both databases.</summary>
-[Collection(PatientCollection.Name)]
-public class RetentionTests(WorkflowImage workflow, ITestOutputHelper output) : Story(output)
+/// <summary>What ended long ago is removed and its id is free; what sleeps stays.</summary>
+[Collection(OutageCollection.Name)]
+public class RetentionTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output) : Story(output)
 {
     private const string Tenant = "acme";
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     [Fact]
-    public async Task What_ended_is_removed_and_what_sleeps_stays_on_SQLite() => await RemoveAsync(null);
-
-    [Fact]
-    public async Task What_ended_is_removed_and_what_sleeps_stays_on_PostgreSQL()
-    {
-        await using var postgres = await PostgresServer.StartAsync();
-        await RemoveAsync(await postgres.CreateDatabaseAsync());
-    }
+    public Task What_ended_is_removed_and_what_sleeps_stays() => databases.EachAsync(RemoveAsync);
 
     private async Task RemoveAsync(string? databaseUrl)
     {

@@ -34,9 +34,10 @@ public sealed class ManyStartsUnderFaultsTests(ITestOutputHelper output) : ManyS
     protected override int FaultPercent => Five;
 }
 
-[Collection(PatientCollection.Name)]
-public sealed class RetentionUnderFaultsTests(WorkflowImage workflow, ITestOutputHelper output)
-    : RetentionTests(workflow, output)
+[Collection(OutageCollection.Name)]
+public sealed class RetentionUnderFaultsTests(
+    WorkflowImage workflow, Databases databases, ITestOutputHelper output)
+    : RetentionTests(workflow, databases, output)
 {
     protected override int FaultPercent => Five;
 }

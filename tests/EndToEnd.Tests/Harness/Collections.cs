@@ -1,3 +1,6 @@
+// Three collections run side by side; they take about as long as each other. Only one of them keeps the cores busy.
+[assembly: CollectionBehavior(MaxParallelThreads = 3)]
+
 namespace Runtara.EndToEnd.Tests.Harness;
 
 /// <summary>Tests that keep the machine busy, one at a time.</summary>
@@ -8,12 +11,20 @@ public sealed class DaemonCollection : ICollectionFixture<WorkflowImage>, IColle
     public const string Name = "daemon";
 }
 
-/// <summary>Tests that wait most of the time, one at a time beside those of <see cref="DaemonCollection"/>.</summary>
+/// <summary>Tests that wait most of the time, one at a time.</summary>
 [CollectionDefinition(Name)]
 public sealed class PatientCollection : ICollectionFixture<WorkflowImage>, ICollectionFixture<Databases>
 {
     /// <summary>The collection's name.</summary>
     public const string Name = "patient";
+}
+
+/// <summary>Tests that wait for what was taken from a daemon, or for what it removes, one at a time.</summary>
+[CollectionDefinition(Name)]
+public sealed class OutageCollection : ICollectionFixture<WorkflowImage>, ICollectionFixture<Databases>
+{
+    /// <summary>The collection's name.</summary>
+    public const string Name = "outage";
 }
 
 /// <summary>Tests that measure, with nothing beside them.</summary>
