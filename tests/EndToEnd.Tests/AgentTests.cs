@@ -7,7 +7,7 @@ using Runtara.Runner.Tests;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Agents through the real daemon: an image that describes one, run on demand by crun.</summary>
-[Collection(OutageCollection.Name)]
+[Collection(PatientCollection.Name)]
 public sealed class AgentTests(Databases databases, ITestOutputHelper output) : StoryUnderFaults(output)
 {
     private const string Tenant = "acme";

@@ -5,7 +5,7 @@ using Runtara.Testing.Postgres;
 namespace Runtara.EndToEnd.Tests;
 
 /// <summary>Containers outlive the daemon (D6): killed or stopped, the next one takes them up.</summary>
-[Collection(PatientCollection.Name)]
+[Collection(OutageCollection.Name)]
 public class ContainersOutliveTests(WorkflowImage workflow, Databases databases, ITestOutputHelper output)
     : Story(output)
 {

@@ -33,12 +33,10 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
 
         disk.Fill();
         // Until the room that the write-ahead log still had is used up, starts are acknowledged, and hold as well.
-        RpcResponse refused;
-        while ((refused = await daemon.Client.CallAsync(Start(image, $"order-{ids.Count}"))).Error is null)
-            ids.Add($"order-{ids.Count}");
-        Assert.Contains("the disk is full", refused.Error.Message);
-        Assert.Contains($"make room on the disk of '{daemon.DataDirectory}", refused.Error.Message);
-        Assert.EndsWith(ErrorCodes.SafeToRepeat, refused.Error.Message, StringComparison.Ordinal);
+        var refused = await StartUntilRefusedAsync(daemon, image, ids);
+        Assert.Contains("the disk is full", refused);
+        Assert.Contains($"make room on the disk of '{daemon.DataDirectory}", refused);
+        Assert.EndsWith(ErrorCodes.SafeToRepeat, refused, StringComparison.Ordinal);
         var upload = await daemon.Client.CallAsync(
             new RpcRequest { RegisterImageStream = new() { TenantId = Tenant, Name = "another" } },
             await File.ReadAllBytesAsync(workflow.File));
@@ -93,11 +91,9 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
         var (image, ids) = await StartWorkAsync(daemon);
 
         disk.Fill();
-        RpcResponse refused;
-        while ((refused = await daemon.Client.CallAsync(Start(image, $"order-{ids.Count}"))).Error is null)
-            ids.Add($"order-{ids.Count}");
-        Assert.Contains("the disk of the PostgreSQL server is full (53100", refused.Error.Message);
-        Assert.EndsWith(ErrorCodes.SafeToRepeat, refused.Error.Message, StringComparison.Ordinal);
+        var refused = await StartUntilRefusedAsync(daemon, image, ids);
+        Assert.Contains("the disk of the PostgreSQL server is full (53100", refused);
+        Assert.EndsWith(ErrorCodes.SafeToRepeat, refused, StringComparison.Ordinal);
         Assert.Contains("make room there", await NotReadyAsync(daemon));
 
         disk.Free();
@@ -119,8 +115,7 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
         var (image, ids) = await StartWorkAsync(daemon);
 
         disk.Fill();
-        while ((await daemon.Client.CallAsync(Start(image, $"order-{ids.Count}"))).Error is null)
-            ids.Add($"order-{ids.Count}");
+        await StartUntilRefusedAsync(daemon, image, ids);
         await Eventually.IsAsync(
             () => Task.FromResult(daemon.Log), log => log.Contains("have waited too long", StringComparison.Ordinal),
             Minute, "writes fail");
@@ -182,6 +177,18 @@ public sealed class FullDiskTests(WorkflowImage workflow, Databases databases, I
                 () => daemon.Client.StatusAsync(id), s => s.CheckpointId.Length > 0, Minute, $"{id} saves checkpoints");
         }
         return (image, ids);
+    }
+
+    /// <summary>What the first refusal says; what was acknowledged before it joins the ids.</summary>
+    private static async Task<string> StartUntilRefusedAsync(DaemonProcess daemon, string image, List<string> ids)
+    {
+        while (true)
+        {
+            var id = $"order-{ids.Count}";
+            if ((await daemon.Client.CallAsync(Start(image, id))).Error is { } error)
+                return error.Message;
+            ids.Add(id);
+        }
     }
 
     private static RpcRequest Start(string image, string id) => new()

@@ -18,7 +18,7 @@ public sealed class PostgresOutageTests(WorkflowImage workflow, ITestOutputHelpe
 
     [Fact]
     public Task Twenty_seconds_without_PostgreSQL_lose_nothing_and_leave_nobody_stuck() =>
-        Task.WhenAll(GoWithoutAsync("immediate"), GoWithoutAsync("fast"));
+        Databases.AtOnceAsync(["immediate", "fast"], GoWithoutAsync);
 
     private async Task GoWithoutAsync(string mode)
     {

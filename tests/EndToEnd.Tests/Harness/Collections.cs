@@ -19,7 +19,10 @@ public sealed class PatientCollection : ICollectionFixture<WorkflowImage>, IColl
     public const string Name = "patient";
 }
 
-/// <summary>Tests that wait for what was taken from a daemon, or for what it removes, one at a time.</summary>
+/// <summary>
+/// Tests of what is taken away (a disk, a database, descriptors, the daemon, what ended long ago): they wait too, one
+/// at a time.
+/// </summary>
 [CollectionDefinition(Name)]
 public sealed class OutageCollection : ICollectionFixture<WorkflowImage>, ICollectionFixture<Databases>
 {

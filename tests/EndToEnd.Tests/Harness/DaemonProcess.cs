@@ -12,8 +12,8 @@ namespace Runtara.EndToEnd.Tests.Harness;
 /// </summary>
 internal sealed class DaemonProcess : IAsyncDisposable
 {
-    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(60);
     private const int LogLines = 300;
+    private static readonly TimeSpan ReadyWithin = TimeSpan.FromSeconds(60);
     private static readonly HttpClient Http = new() { Timeout = TimeSpan.FromSeconds(10) };
 
     private readonly ITestOutputHelper _output;
@@ -23,7 +23,7 @@ internal sealed class DaemonProcess : IAsyncDisposable
     private readonly int _healthPort = FreePort(SocketType.Stream);
     private Process? _process;
 
-    /// <summary>Not started yet. In the end its log is in <paramref name="output"/>, and so with a failure.</summary>
+    /// <summary>Not started yet. Its log ends in <paramref name="output"/>, which a failed test shows.</summary>
     public DaemonProcess(ITestOutputHelper output, string? databaseUrl = null, params string[] settings)
     {
         _output = output;

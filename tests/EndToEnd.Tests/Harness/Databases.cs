@@ -16,15 +16,19 @@ public sealed class Databases : IAsyncLifetime
         name == "SQLite" ? null : await (await _server.Value).CreateDatabaseAsync();
 
     /// <summary>Runs a test that is mostly waiting on all of them at once.</summary>
-    internal Task EachAsync(Func<string?, Task> test) => Task.WhenAll(All.Select(async name =>
+    internal Task EachAsync(Func<string?, Task> test) =>
+        AtOnceAsync(All, async name => await test(await NewAsync(name)));
+
+    /// <summary>Runs a test in several ways at once; a failure says in which.</summary>
+    internal static Task AtOnceAsync(string[] ways, Func<string, Task> test) => Task.WhenAll(ways.Select(async way =>
     {
         try
         {
-            await test(await NewAsync(name));
+            await test(way);
         }
         catch (Exception e)
         {
-            throw new InvalidOperationException($"on {name}: {e.Message}", e);
+            throw new InvalidOperationException($"{way}: {e.Message}", e);
         }
     }));
 
